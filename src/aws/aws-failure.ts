@@ -1,0 +1,45 @@
+/** What may be told of an error that an AWS SDK client threw: never its message, which may quote a response. */
+export interface AwsFailure {
+  /** The AWS error code, for instance `AccessDeniedException`, or the class of a network error. */
+  readonly name: string;
+  /** For a sentence: name, HTTP status and the request id that AWS support asks for. */
+  readonly summary: string;
+  readonly throttled: boolean;
+  readonly retryable: boolean;
+}
+
+const throttlingNames = new Set([
+  'ThrottlingException',
+  'Throttling',
+  'TooManyRequestsException',
+  'RequestLimitExceeded',
+]);
+
+export function awsFailure(thrown: unknown): AwsFailure {
+  const error = (thrown instanceof Error ? thrown : {}) as {
+    name?: unknown;
+    code?: unknown;
+    $metadata?: { httpStatusCode?: number; requestId?: string };
+    $retryable?: { throttling?: boolean };
+  };
+  const name = label(error.name) ?? 'UnknownError';
+  const status = error.$metadata?.httpStatusCode;
+  const requestId = label(error.$metadata?.requestId);
+  const networkCode = label(error.code);
+  const facts = [
+    networkCode !== name && networkCode,
+    status && `HTTP ${status}`,
+    requestId && `request id ${requestId}`,
+  ].filter(Boolean);
+  const throttled = throttlingNames.has(name) || status === 429 || error.$retryable?.throttling === true;
+  const unanswered = status === undefined && name !== 'CredentialsProviderError';
+  return {
+    name,
+    summary: facts.length > 0 ? `${name} (${facts.join(', ')})` : name,
+    throttled,
+    retryable: throttled || unanswered || (status ?? 0) >= 500,
+  };
+}
+
+/** Codes and ids only: whatever else a hostile or broken endpoint sends as an error's name stays out. */
+const label = (value: unknown) => (typeof value === 'string' && /^[\w.-]{1,64}$/.test(value) ? value : undefined);

@@ -1,0 +1,166 @@
+import { BrokerError } from './errors.ts';
+
+/** D1's environments by name; any other is given as its base URL. Source: D1 documentation, Authorization API. */
+const environments: Record<string, string> = {
+  production: 'https://api.d1.thalescloud.io/authz/v1',
+  staging: 'https://api.d1-stg.thalescloud.io/authz/v1',
+  develop: 'https://develop-api.d1-dev.thalescloud.io/authz/v1',
+};
+
+interface TextSetting {
+  readonly variable: string;
+  readonly pattern: RegExp;
+  /** The rule in words, for the error and for docs/configuration.md. */
+  readonly rule: string;
+  readonly required: boolean;
+}
+
+interface NumberSetting {
+  readonly variable: string;
+  readonly minimum: number;
+  readonly maximum: number;
+  readonly default: number;
+  readonly unit: 'seconds' | 'milliseconds' | 'attempts';
+}
+
+const required = { required: true } as const;
+const optional = { required: false } as const;
+const visible = { pattern: /^[\x21-\x7e]{1,256}$/, rule: '1-256 visible ASCII characters' } as const;
+const identifier = { pattern: /^[A-Za-z0-9_-]{1,64}$/, rule: '1-64 of A-Z a-z 0-9 _ -' } as const;
+const secretName = { pattern: /^[\w/+=.@:-]{1,512}$/, rule: 'a secret name or ARN' } as const;
+
+export const textSettings = {
+  issuerId: { variable: 'D1_ISSUER_ID', ...required, ...identifier },
+  keyId: { variable: 'D1_KEY_ID', ...required, ...visible },
+  environment: {
+    variable: 'D1_ENVIRONMENT',
+    ...required,
+    pattern: /^(production|staging|develop|https:\/\/[^\s?#@]+)$/,
+    rule: '`production`, `staging`, `develop`, or a base URL that begins with https:// and has no query or user name',
+  },
+  signingKeyId: {
+    variable: 'D1_SIGNING_KEY_ID',
+    ...required,
+    pattern: /^[\w/:-]{1,2048}$/,
+    rule: 'a KMS key id, key ARN, alias name or alias ARN',
+  },
+  tokenSecretId: { variable: 'D1_TOKEN_SECRET_ID', ...required, ...secretName },
+  clientCertificateSecretId: { variable: 'D1_CLIENT_CERTIFICATE_SECRET_ID', ...required, ...secretName },
+  subject: { variable: 'D1_SUBJECT', ...optional, ...identifier },
+  audience: { variable: 'D1_AUDIENCE', ...optional, ...visible },
+} satisfies Record<string, TextSetting>;
+
+export const numberSettings = {
+  refreshWindowSeconds: seconds('D1_REFRESH_WINDOW_SECONDS', 30, 840, 300),
+  assertionLifetimeSeconds: seconds('D1_ASSERTION_LIFETIME_SECONDS', 30, 900, 300),
+  defaultExpiresInSeconds: seconds('D1_DEFAULT_EXPIRES_IN_SECONDS', 60, 900, 600),
+  clientCertificateTtlSeconds: seconds('D1_CLIENT_CERTIFICATE_TTL_SECONDS', 60, 86_400, 3_600),
+  connectTimeoutMilliseconds: milliseconds('D1_CONNECT_TIMEOUT_MILLISECONDS', 100, 10_000, 3_000),
+  exchangeTimeoutMilliseconds: milliseconds('D1_EXCHANGE_TIMEOUT_MILLISECONDS', 500, 30_000, 8_000),
+  awsTimeoutMilliseconds: milliseconds('D1_AWS_TIMEOUT_MILLISECONDS', 100, 10_000, 2_000),
+  exchangeAttempts: { variable: 'D1_EXCHANGE_ATTEMPTS', minimum: 1, maximum: 5, default: 3, unit: 'attempts' },
+} satisfies Record<string, NumberSetting>;
+
+function seconds(variable: string, minimum: number, maximum: number, fallback: number): NumberSetting {
+  return { variable, minimum, maximum, default: fallback, unit: 'seconds' };
+}
+
+function milliseconds(variable: string, minimum: number, maximum: number, fallback: number): NumberSetting {
+  return { variable, minimum, maximum, default: fallback, unit: 'milliseconds' };
+}
+
+export type Config = Readonly<
+  Record<keyof typeof numberSettings, number> &
+    Record<Exclude<keyof typeof textSettings, 'environment' | 'audience'>, string> & {
+      audience: string | undefined;
+      /** Absolute, https. */
+      tokenEndpoint: string;
+    }
+>;
+
+/**
+ * Reads the configuration. docs/configuration.md lists every variable.
+ *
+ * @throws BrokerError CONFIG_INVALID that lists every fault at once: variable, value, rule.
+ */
+export function readConfig(environment: Record<string, string | undefined>): Config {
+  const faults: string[] = [];
+  const text = (setting: TextSetting): string | undefined => {
+    const value = environment[setting.variable];
+    if (value === undefined || value === '') {
+      if (setting.required) faults.push(`${setting.variable} is missing; it must be ${setting.rule}`);
+      return undefined;
+    }
+    if (!setting.pattern.test(value)) faults.push(`${setting.variable} is ${quote(value)}; it must be ${setting.rule}`);
+    return value;
+  };
+  const number = ({ variable, minimum, maximum, default: fallback, unit }: NumberSetting): number => {
+    const value = environment[variable];
+    if (value === undefined || value === '') return fallback;
+    const parsed = /^\d{1,9}$/.test(value) ? Number(value) : Number.NaN;
+    if (!(parsed >= minimum && parsed <= maximum)) {
+      faults.push(`${variable} is ${quote(value)}; it must be a whole number of ${unit}, ${minimum}-${maximum}`);
+    }
+    return parsed;
+  };
+  const mustHave = (setting: TextSetting) => text(setting) ?? '';
+
+  const issuerId = mustHave(textSettings.issuerId);
+  const config: Config = {
+    issuerId,
+    keyId: mustHave(textSettings.keyId),
+    tokenEndpoint: tokenEndpointOf(mustHave(textSettings.environment)),
+    signingKeyId: mustHave(textSettings.signingKeyId),
+    tokenSecretId: mustHave(textSettings.tokenSecretId),
+    clientCertificateSecretId: mustHave(textSettings.clientCertificateSecretId),
+    subject: text(textSettings.subject) ?? issuerId,
+    audience: text(textSettings.audience),
+    refreshWindowSeconds: number(numberSettings.refreshWindowSeconds),
+    assertionLifetimeSeconds: number(numberSettings.assertionLifetimeSeconds),
+    defaultExpiresInSeconds: number(numberSettings.defaultExpiresInSeconds),
+    clientCertificateTtlSeconds: number(numberSettings.clientCertificateTtlSeconds),
+    connectTimeoutMilliseconds: number(numberSettings.connectTimeoutMilliseconds),
+    exchangeTimeoutMilliseconds: number(numberSettings.exchangeTimeoutMilliseconds),
+    awsTimeoutMilliseconds: number(numberSettings.awsTimeoutMilliseconds),
+    exchangeAttempts: number(numberSettings.exchangeAttempts),
+  };
+  if (config.tokenEndpoint !== '' && !URL.canParse(config.tokenEndpoint)) {
+    faults.push('D1_ENVIRONMENT is not a URL; it must be one');
+  }
+  if (config.connectTimeoutMilliseconds > config.exchangeTimeoutMilliseconds) {
+    faults.push('D1_CONNECT_TIMEOUT_MILLISECONDS must not be above D1_EXCHANGE_TIMEOUT_MILLISECONDS');
+  }
+  if (config.tokenSecretId !== '' && config.tokenSecretId === config.clientCertificateSecretId) {
+    faults.push('D1_TOKEN_SECRET_ID and D1_CLIENT_CERTIFICATE_SECRET_ID must not name the same secret');
+  }
+  faults.push(...unknownVariables(environment));
+  if (faults.length > 0) throw configInvalid(faults);
+  return Object.freeze(config);
+}
+
+function tokenEndpointOf(environment: string): string {
+  const base = environments[environment] ?? environment;
+  return base && `${base.replace(/\/+$/, '')}/oauth2/token`;
+}
+
+/** A misspelt variable would silently leave a default in force. */
+function unknownVariables(environment: Record<string, string | undefined>): string[] {
+  const known = new Set([...Object.values(textSettings), ...Object.values(numberSettings)].map((s) => s.variable));
+  return Object.keys(environment)
+    .filter((variable) => variable.startsWith('D1_') && !known.has(variable))
+    .map((variable) => `${variable} is not a variable of this function; check its spelling`);
+}
+
+/** A value for an error's sentence. What could be a secret pasted into the wrong variable is not shown. */
+function quote(value: string): string {
+  const harmless = value.length <= 64 && /^[\x20-\x7e]*$/.test(value) && !/PRIVATE|eyJ|[\w+/=-]{40}/.test(value);
+  return harmless ? `"${value}"` : `not shown (${value.length} characters)`;
+}
+
+const configInvalid = (faults: readonly string[]) =>
+  new BrokerError({
+    code: 'CONFIG_INVALID',
+    what: `The configuration has ${faults.length} fault(s): ${faults.join('. ')}.`,
+    remedy: "Correct the function's environment variables; docs/configuration.md lists them.",
+    retryable: false,
+  });

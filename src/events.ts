@@ -1,0 +1,124 @@
+import * as v from 'valibot';
+import { BrokerError } from './errors.ts';
+import { isCorrelationId } from './token-endpoint/correlation-id.ts';
+
+/** The access token's whole life is 900 s; nobody can be promised more than what a refresh leaves of it. */
+const LONGEST_MIN_REMAINING_SECONDS = 840;
+const DEFAULT_MIN_REMAINING_SECONDS = 60;
+
+export const rotationSteps = ['createSecret', 'setSecret', 'testSecret', 'finishSecret'] as const;
+export type RotationStep = (typeof rotationSteps)[number];
+
+export type Command =
+  | { readonly kind: 'refresh'; readonly correlationId: string | undefined }
+  | {
+      readonly kind: 'token';
+      readonly correlationId: string | undefined;
+      /** 0-840 seconds that the token must at least live on. */
+      readonly minRemainingSeconds: number;
+      readonly force: boolean;
+    }
+  | {
+      readonly kind: 'rotate';
+      readonly correlationId: undefined;
+      readonly step: RotationStep;
+      readonly secretId: string;
+      readonly clientRequestToken: string;
+    };
+
+/** An unusable correlation id is no reason to refuse a token: another is made. */
+const correlationId = v.pipe(
+  v.optional(v.unknown()),
+  v.transform((value) => (isCorrelationId(value) ? value : undefined)),
+);
+
+/** EventBridge Scheduler says `aws.scheduler`, an EventBridge rule `aws.events` (EventBridge User Guide). */
+const tickSchema = v.pipe(
+  v.looseObject({ source: v.picklist(['aws.scheduler', 'aws.events']), 'detail-type': v.literal('Scheduled Event') }),
+  v.transform((): Command => ({ kind: 'refresh', correlationId: undefined })),
+);
+
+const refreshSchema = v.pipe(
+  v.strictObject({ action: v.literal('refresh'), correlation_id: correlationId }),
+  v.transform((event): Command => ({ kind: 'refresh', correlationId: event.correlation_id })),
+);
+
+const tokenSchema = v.pipe(
+  v.strictObject({
+    action: v.optional(v.literal('token')),
+    min_remaining_seconds: v.optional(
+      v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(LONGEST_MIN_REMAINING_SECONDS)),
+      DEFAULT_MIN_REMAINING_SECONDS,
+    ),
+    force: v.optional(v.boolean(), false),
+    correlation_id: correlationId,
+  }),
+  v.transform(
+    (event): Command => ({
+      kind: 'token',
+      correlationId: event.correlation_id,
+      minRemainingSeconds: event.min_remaining_seconds,
+      force: event.force,
+    }),
+  ),
+);
+
+/** Secrets Manager User Guide, "Lambda rotation functions". It also sends a RotationToken, which is not needed. */
+const rotationSchema = v.pipe(
+  v.looseObject({
+    Step: v.picklist(rotationSteps),
+    SecretId: v.pipe(v.string(), v.minLength(1), v.maxLength(2048)),
+    ClientRequestToken: v.pipe(v.string(), v.minLength(32), v.maxLength(64)),
+  }),
+  v.transform(
+    (event): Command => ({
+      kind: 'rotate',
+      correlationId: undefined,
+      step: event.Step,
+      secretId: event.SecretId,
+      clientRequestToken: event.ClientRequestToken,
+    }),
+  ),
+);
+
+/**
+ * Reads a Lambda event as one command.
+ *
+ * @throws BrokerError EVENT_INVALID, naming the field.
+ */
+export function parseEvent(event: unknown): Command {
+  if (typeof event !== 'object' || event === null || Array.isArray(event))
+    throw eventInvalid('it is not a JSON object');
+  const result = v.safeParse(schemaFor(event), event);
+  if (result.success) return result.output;
+  throw eventInvalid(`field ${fieldName(result.issues[0])} ${problem(result.issues[0])}`);
+}
+
+function schemaFor(event: object): v.GenericSchema<unknown, Command> {
+  if ('Step' in event || 'SecretId' in event || 'ClientRequestToken' in event) return rotationSchema;
+  if ('source' in event || 'detail-type' in event) return tickSchema;
+  if ('action' in event && event.action === 'refresh') return refreshSchema;
+  return tokenSchema;
+}
+
+/** The sender chose the name of a field that is not known: only a harmless one is repeated. */
+function fieldName(issue: v.BaseIssue<unknown>): string {
+  const path = v.getDotPath(issue) ?? '';
+  return /^[\w.-]{1,40}$/.test(path) ? path : '(name not shown)';
+}
+
+/** The rule that was broken, never the value: an event may hold anything. */
+function problem(issue: v.BaseIssue<unknown>): string {
+  if (issue.expected === 'never') return 'is not known';
+  if (issue.type === 'min_length' || issue.type === 'max_length') return 'is too short or too long';
+  if (issue.received === 'undefined') return 'is missing';
+  return issue.expected ? `must be ${issue.expected.slice(0, 200)}` : 'is not as the rules say';
+}
+
+const eventInvalid = (why: string) =>
+  new BrokerError({
+    code: 'EVENT_INVALID',
+    what: `The event cannot be understood: ${why}.`,
+    remedy: 'The README lists the accepted events.',
+    retryable: false,
+  });

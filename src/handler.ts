@@ -1,0 +1,44 @@
+import type { Context } from 'aws-lambda';
+import { createApp } from './app.ts';
+import { createKmsClient, createSecretsManagerClient } from './aws/clients.ts';
+import { systemClock } from './clock.ts';
+import { readConfig } from './config.ts';
+import { asBrokerError } from './errors.ts';
+import { systemRandom } from './random.ts';
+import { Journal } from './telemetry/journal.ts';
+import { createTelemetry } from './telemetry/telemetry.ts';
+
+const { telemetry, app } = start();
+
+/** The Lambda entry point: README lists the events and their answers. */
+export const handler = (event: unknown, context: Context) => {
+  telemetry.begin(context);
+  return app(event, context);
+};
+
+/** Once per container. Wrong configuration answers every event with CONFIG_INVALID, and does nothing else. */
+function start() {
+  try {
+    const config = readConfig(process.env);
+    const telemetry = createTelemetry(config.issuerId, systemClock);
+    const app = createApp({
+      config,
+      kms: createKmsClient(config.awsTimeoutMilliseconds),
+      secretsManager: createSecretsManagerClient(config.awsTimeoutMilliseconds),
+      clock: systemClock,
+      random: systemRandom,
+      telemetry,
+    });
+    return { telemetry, app };
+  } catch (thrown) {
+    const telemetry = createTelemetry(undefined, systemClock);
+    const app = async (): Promise<never> => {
+      const correlationId = systemRandom.uuid();
+      const error = asBrokerError(thrown).located({ correlationId });
+      const journal = new Journal(systemClock, () => {});
+      telemetry.failed({ kind: 'unknown', correlationId, journal, durationMilliseconds: 0 }, error);
+      throw error;
+    };
+    return { telemetry, app };
+  }
+}

@@ -1,0 +1,74 @@
+import { BrokerError, type BrokerErrorFacts } from '../errors.ts';
+
+/** What the retry loop needs to know of a failed attempt and no error code can say. */
+interface EndpointHints {
+  /** Milliseconds that the endpoint asked for, if it did. */
+  readonly retryAfterMilliseconds?: number | undefined;
+  /** The handshake or the endpoint may have refused the client certificate: a renewed one might do. */
+  readonly certificateRefused?: boolean;
+}
+
+/** A failed attempt at the token endpoint. */
+export class EndpointError extends BrokerError implements EndpointHints {
+  readonly retryAfterMilliseconds: number | undefined;
+  readonly certificateRefused: boolean;
+
+  constructor(facts: BrokerErrorFacts, hints: EndpointHints = {}) {
+    super(facts);
+    this.retryAfterMilliseconds = hints.retryAfterMilliseconds;
+    this.certificateRefused = hints.certificateRefused ?? false;
+  }
+}
+
+/** D1 could not be asked, or could not answer: the network, a timeout, HTTP 429 or 5xx. */
+export const unreachable = (why: string, hints: EndpointHints = {}) =>
+  new EndpointError(
+    {
+      code: 'TOKEN_ENDPOINT_UNREACHABLE',
+      what: `The token endpoint ${why}.`,
+      remedy: 'Check the route to D1 and its status page; give Thales support the correlation id.',
+      retryable: true,
+    },
+    hints,
+  );
+
+/** Somebody answered, but not D1: its certificate does not check out. */
+export const untrusted = (why: string) =>
+  new EndpointError({
+    code: 'TOKEN_ENDPOINT_UNREACHABLE',
+    what: `The token endpoint's server certificate is not trusted: ${why}.`,
+    remedy: 'Check D1_ENVIRONMENT, the ca_bundle in the client-certificate secret, and proxies that intercept TLS.',
+    retryable: false,
+  });
+
+export const certificateRefused = (why: string) =>
+  new EndpointError(
+    {
+      code: 'TOKEN_ENDPOINT_REJECTED',
+      what: `The token endpoint refused the client certificate: ${why}.`,
+      remedy: 'Check that Thales issued the certificate for this issuer and environment, and that it was not revoked.',
+      retryable: false,
+    },
+    { certificateRefused: true },
+  );
+
+/** D1 said no, and will say no again. */
+export const rejected = (why: string, status: number) =>
+  new EndpointError(
+    {
+      code: 'TOKEN_ENDPOINT_REJECTED',
+      what: `The token endpoint refused the request: ${why}.`,
+      remedy:
+        'Check issuer id, kid, audience and the public key provisioned at D1; give Thales support the correlation id.',
+      retryable: false,
+    },
+    { certificateRefused: status === 401 || status === 403 },
+  );
+
+export const responseInvalid = (why: string) =>
+  new EndpointError({
+    code: 'TOKEN_RESPONSE_INVALID',
+    what: `The token endpoint answered with something that is not a token response: ${why}.`,
+    remedy: 'Check D1_ENVIRONMENT and anything between the function and D1; give Thales support the correlation id.',
+    retryable: true,
+  });
