@@ -1,0 +1,151 @@
+import { randomUUID } from 'node:crypto';
+import { type Clock, systemClock } from '../src/clock.ts';
+import { type Intercept as AwsIntercept, startAwsServer } from './aws/json-server.ts';
+import { Kms } from './aws/kms.ts';
+import { SecretsManager, type SecretsManagerOptions } from './aws/secrets-manager.ts';
+import { CallLog } from './calls.ts';
+import { type CertificateAuthority, createCertificateAuthority } from './certificates.ts';
+import { type Intercept as D1Intercept, type D1Server, startD1Server } from './d1/server.ts';
+
+export const REGION = 'eu-west-1';
+export const ACCOUNT_ID = '000000000000';
+export const ISSUER_ID = 'ISSUER0001';
+export const KEY_ID = 'sandbox-key-1';
+export const SIGNING_KEY_ALIAS = 'alias/d1-token-broker-signing';
+export const TOKEN_SECRET = 'd1/access-token';
+export const CLIENT_CERTIFICATE_SECRET = 'd1/client-certificate';
+
+export interface SandboxOptions {
+  /** For KMS, Secrets Manager and D1. Certificates live on the machine's clock: TLS knows no other. */
+  readonly clock?: Pick<Clock, 'now'>;
+  readonly awsIntercept?: AwsIntercept;
+  readonly d1Intercept?: D1Intercept;
+  /** Seconds; 900 unless told. */
+  readonly tokenLifetimeSeconds?: number;
+  readonly secretsManager?: Partial<Omit<SecretsManagerOptions, 'region' | 'accountId' | 'clock'>>;
+}
+
+export interface Sandbox {
+  /** The variables that point the broker, or any AWS SDK, at this sandbox. */
+  readonly environment: Readonly<Record<string, string>>;
+  readonly calls: CallLog;
+  readonly kms: Kms;
+  readonly secretsManager: SecretsManager;
+  readonly d1: D1Server;
+  /** Signs client certificates, as Thales does. */
+  readonly clientAuthority: CertificateAuthority;
+  /** The text of a client-certificate secret that works here. */
+  clientCertificateSecret(request?: { notBefore?: Date; notAfter?: Date; issuerId?: string }): Promise<string>;
+  /** KMS key id behind the alias. */
+  readonly signingKeyId: string;
+  close(): Promise<void>;
+}
+
+/**
+ * A bank that has just been onboarded: a signing key whose public half D1 knows, an empty token secret, a client
+ * certificate in its secret, and D1 itself. Real HTTP and TLS on free loopback ports, nothing on disk.
+ */
+export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbox> {
+  const clock = options.clock ?? systemClock;
+  const place = { region: REGION, accountId: ACCOUNT_ID, clock };
+  const calls = new CallLog();
+  const kms = new Kms(place);
+  const secretsManager = new SecretsManager({ ...place, ...options.secretsManager });
+  const [clientAuthority, serverAuthority] = await Promise.all([
+    createCertificateAuthority({ commonName: 'Sandbox Client CA', clock: systemClock }),
+    createCertificateAuthority({ commonName: 'Sandbox Server CA', clock: systemClock }),
+  ]);
+  const [aws, d1] = await Promise.all([
+    startAwsServer({
+      kms,
+      secretsManager,
+      calls,
+      clock,
+      ...(options.awsIntercept && { intercept: options.awsIntercept }),
+    }),
+    startD1Server({
+      clock,
+      calls,
+      serverCertificate: await serverAuthority.issue({
+        commonName: 'localhost',
+        usage: 'server',
+        dnsNames: ['localhost'],
+        ipAddresses: ['127.0.0.1'],
+      }),
+      clientCertificateAuthorityPem: clientAuthority.certificatePem,
+      ...(options.d1Intercept && { intercept: options.d1Intercept }),
+      ...(options.tokenLifetimeSeconds !== undefined && { tokenLifetimeSeconds: options.tokenLifetimeSeconds }),
+    }),
+  ]);
+
+  const clientCertificateSecret: Sandbox['clientCertificateSecret'] = async ({
+    issuerId = ISSUER_ID,
+    ...dates
+  } = {}) => {
+    const issued = await clientAuthority.issue({
+      commonName: `TLSMA-ECC/${issuerId}/PPR`,
+      organization: 'Example Bank',
+      usage: 'client',
+      ...dates,
+    });
+    return JSON.stringify({
+      certificate: issued.certificatePem,
+      private_key: issued.privateKeyPem,
+      ca_bundle: serverAuthority.certificatePem,
+    });
+  };
+
+  const signingKeyId = await onboard({ kms, secretsManager, d1, secretText: await clientCertificateSecret() });
+
+  return {
+    environment: {
+      AWS_ENDPOINT_URL: aws.url,
+      AWS_REGION: REGION,
+      AWS_ACCESS_KEY_ID: 'sandbox',
+      AWS_SECRET_ACCESS_KEY: 'sandbox',
+      D1_ISSUER_ID: ISSUER_ID,
+      D1_KEY_ID: KEY_ID,
+      D1_ENVIRONMENT: d1.baseUrl,
+      D1_AUDIENCE: 'https://api.d1.thalescloud.io',
+      D1_SIGNING_KEY_ID: SIGNING_KEY_ALIAS,
+      D1_TOKEN_SECRET_ID: TOKEN_SECRET,
+      D1_CLIENT_CERTIFICATE_SECRET_ID: CLIENT_CERTIFICATE_SECRET,
+    },
+    calls,
+    kms,
+    secretsManager,
+    d1,
+    clientAuthority,
+    clientCertificateSecret,
+    signingKeyId,
+    close: async () => {
+      await Promise.all([aws.close(), d1.close()]);
+    },
+  };
+}
+
+/** What a bank and Thales do once: key, public key, certificate, empty secret. Not recorded as calls. */
+async function onboard({
+  kms,
+  secretsManager,
+  d1,
+  secretText,
+}: {
+  kms: Kms;
+  secretsManager: SecretsManager;
+  d1: D1Server;
+  secretText: string;
+}): Promise<string> {
+  const { KeyMetadata } = await kms.handle('CreateKey', { KeySpec: 'ECC_NIST_P256', KeyUsage: 'SIGN_VERIFY' });
+  const { KeyId } = KeyMetadata as { KeyId: string };
+  await kms.handle('CreateAlias', { AliasName: SIGNING_KEY_ALIAS, TargetKeyId: KeyId });
+  const { PublicKey } = (await kms.handle('GetPublicKey', { KeyId })) as { PublicKey: string };
+  d1.provisionIssuer({ issuerId: ISSUER_ID, keyId: KEY_ID, publicKey: Buffer.from(PublicKey, 'base64') });
+  await secretsManager.handle('CreateSecret', { Name: TOKEN_SECRET, ClientRequestToken: randomUUID() });
+  await secretsManager.handle('CreateSecret', {
+    Name: CLIENT_CERTIFICATE_SECRET,
+    ClientRequestToken: randomUUID(),
+    SecretString: secretText,
+  });
+  return KeyId;
+}
