@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { randomUUID, X509Certificate } from 'node:crypto';
 import { type Clock, systemClock } from '../src/clock.ts';
 import { type Intercept as AwsIntercept, startAwsServer } from './aws/json-server.ts';
 import { Kms } from './aws/kms.ts';
@@ -36,6 +36,8 @@ export interface Sandbox {
   readonly clientAuthority: CertificateAuthority;
   /** The text of a client-certificate secret that works here. */
   clientCertificateSecret(request?: { notBefore?: Date; notAfter?: Date; issuerId?: string }): Promise<string>;
+  /** The subject of the certificate with which D1 proves who it is. */
+  readonly serverSubject: string;
   /** KMS key id behind the alias. */
   readonly signingKeyId: string;
   close(): Promise<void>;
@@ -55,6 +57,12 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
     createCertificateAuthority({ commonName: 'Sandbox Client CA', clock: systemClock }),
     createCertificateAuthority({ commonName: 'Sandbox Server CA', clock: systemClock }),
   ]);
+  const serverCertificate = await serverAuthority.issue({
+    commonName: 'localhost',
+    usage: 'server',
+    dnsNames: ['localhost'],
+    ipAddresses: ['127.0.0.1'],
+  });
   const [aws, d1] = await Promise.all([
     startAwsServer({
       kms,
@@ -66,12 +74,7 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
     startD1Server({
       clock,
       calls,
-      serverCertificate: await serverAuthority.issue({
-        commonName: 'localhost',
-        usage: 'server',
-        dnsNames: ['localhost'],
-        ipAddresses: ['127.0.0.1'],
-      }),
+      serverCertificate,
       clientCertificateAuthorityPem: clientAuthority.certificatePem,
       ...(options.d1Intercept && { intercept: options.d1Intercept }),
       ...(options.tokenLifetimeSeconds !== undefined && { tokenLifetimeSeconds: options.tokenLifetimeSeconds }),
@@ -117,6 +120,7 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
     d1,
     clientAuthority,
     clientCertificateSecret,
+    serverSubject: new X509Certificate(serverCertificate.certificatePem).subject,
     signingKeyId,
     close: async () => {
       await Promise.all([aws.close(), d1.close()]);

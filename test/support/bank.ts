@@ -1,4 +1,5 @@
 import { type Sandbox, type SandboxOptions, startSandbox, TOKEN_SECRET } from '../../sandbox/sandbox.ts';
+import { schedulerTick } from '../../sandbox/scheduler-tick.ts';
 import { createApp, type TickAnswer, type TokenAnswer } from '../../src/app.ts';
 import { createKmsClient, createSecretsManagerClient } from '../../src/aws/clients.ts';
 import type { Clock } from '../../src/clock.ts';
@@ -7,18 +8,7 @@ import { systemRandom } from '../../src/random.ts';
 import { createTelemetry } from '../../src/telemetry/telemetry.ts';
 import { FakeClock } from './fake-clock.ts';
 
-/** As EventBridge Scheduler sends it. */
-export const schedulerTick = {
-  version: '0',
-  id: 'b4a5b6c7-1111-2222-3333-444455556666',
-  'detail-type': 'Scheduled Event',
-  source: 'aws.scheduler',
-  account: '000000000000',
-  time: '2026-11-23T00:00:00Z',
-  region: 'eu-west-1',
-  resources: ['arn:aws:scheduler:eu-west-1:000000000000:schedule/default/d1-token-broker'],
-  detail: '{}',
-};
+export { schedulerTick };
 
 /** Longer than any retry delay, so that a fake clock can tell a delay (skipped) from a timeout (waited for). */
 const patientTimeouts = { D1_CONNECT_TIMEOUT_MILLISECONDS: '10000', D1_EXCHANGE_TIMEOUT_MILLISECONDS: '20000' };

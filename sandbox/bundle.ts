@@ -1,0 +1,24 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { build } from 'esbuild';
+import bundleOptions from '../esbuild.config.js';
+
+const root = join(import.meta.dirname, '..');
+
+/** Bundles the Lambda handler with the options that `npm run package` uses, and says where it is and how large. */
+export async function bundleHandler(
+  outdir = join(root, '.build', 'handler'),
+): Promise<{ file: string; bytes: number }> {
+  await mkdir(outdir, { recursive: true });
+  const { metafile } = await build({
+    ...bundleOptions(),
+    entryPoints: [join(root, 'src', 'handler.ts')],
+    outdir,
+    metafile: true,
+    logLevel: 'error',
+  });
+  const bytes = Object.entries(metafile.outputs)
+    .filter(([name]) => name.endsWith('.mjs'))
+    .reduce((sum, [, output]) => sum + output.bytes, 0);
+  return { file: join(outdir, 'handler.mjs'), bytes };
+}
