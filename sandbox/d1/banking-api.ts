@@ -1,10 +1,5 @@
-import {
-  type AuthorizationServer,
-  answerOrRefuse,
-  type D1Answer,
-  type D1Request,
-  Refusal,
-} from './authorization-server.ts';
+import type { AuthorizationServer } from './authorization-server.ts';
+import { answerOrRefuse, type D1Answer, type D1Request, Refusal } from './http.ts';
 
 const REALM = 'd1-sandbox';
 

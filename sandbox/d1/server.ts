@@ -7,18 +7,17 @@ import type { SecureContextOptions, TLSSocket } from 'node:tls';
 import type { Clock } from '../../src/clock.ts';
 import type { CallLog } from '../calls.ts';
 import type { IssuedCertificate } from '../certificates.ts';
+import { createAuthorizationServer, type ProvisionedKey } from './authorization-server.ts';
+import { answerBankingRequest } from './banking-api.ts';
 import {
   answerOrRefuse,
   correlationId,
-  createAuthorizationServer,
   type D1Answer,
   type D1Request,
   type Handshake,
   MAXIMUM_BODY_BYTES,
-  type ProvisionedKey,
   Refusal,
-} from './authorization-server.ts';
-import { answerBankingRequest } from './banking-api.ts';
+} from './http.ts';
 
 /**
  * The one place where faults go in. It stands between the request, read to its end, and the answer:
