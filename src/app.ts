@@ -107,7 +107,7 @@ export function createApp({ config, kms, secretsManager, clock, random, telemetr
       }
       case 'rotate':
         await rotate(command, call);
-        return { answer: undefined, outcome: { reason: command.step } };
+        return { answer: undefined, outcome: { reason: command.step, versionId: command.clientRequestToken } };
     }
   }
 

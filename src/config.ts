@@ -1,11 +1,11 @@
 import { BrokerError } from './errors.ts';
 
 /** D1's environments by name; any other is given as its base URL. Source: D1 documentation, Authorization API. */
-const environments: Record<string, string> = {
-  production: 'https://api.d1.thalescloud.io/authz/v1',
-  staging: 'https://api.d1-stg.thalescloud.io/authz/v1',
-  develop: 'https://develop-api.d1-dev.thalescloud.io/authz/v1',
-};
+export const environments: ReadonlyMap<string, string> = new Map([
+  ['production', 'https://api.d1.thalescloud.io/authz/v1'],
+  ['staging', 'https://api.d1-stg.thalescloud.io/authz/v1'],
+  ['develop', 'https://develop-api.d1-dev.thalescloud.io/authz/v1'],
+]);
 
 interface TextSetting {
   readonly variable: string;
@@ -124,7 +124,8 @@ export function readConfig(environment: Record<string, string | undefined>): Con
     awsTimeoutMilliseconds: number(numberSettings.awsTimeoutMilliseconds),
     exchangeAttempts: number(numberSettings.exchangeAttempts),
   };
-  if (config.tokenEndpoint !== '' && !URL.canParse(config.tokenEndpoint)) {
+  // What does not even begin like a URL has broken the variable's own rule, and was told so.
+  if (config.tokenEndpoint.startsWith('https://') && !URL.canParse(config.tokenEndpoint)) {
     faults.push('D1_ENVIRONMENT is not a URL; it must be one');
   }
   if (config.connectTimeoutMilliseconds > config.exchangeTimeoutMilliseconds) {
@@ -139,7 +140,7 @@ export function readConfig(environment: Record<string, string | undefined>): Con
 }
 
 function tokenEndpointOf(environment: string): string {
-  const base = environments[environment] ?? environment;
+  const base = environments.get(environment) ?? environment;
   return base && `${base.replace(/\/+$/, '')}/oauth2/token`;
 }
 
@@ -151,9 +152,10 @@ function unknownVariables(environment: Record<string, string | undefined>): stri
     .map((variable) => `${variable} is not a variable of this function; check its spelling`);
 }
 
-/** A value for an error's sentence. What could be a secret pasted into the wrong variable is not shown. */
+/** A value for an error's sentence. What could be a secret, or a password in a URL, is not shown. */
 function quote(value: string): string {
-  const harmless = value.length <= 64 && /^[\x20-\x7e]*$/.test(value) && !/PRIVATE|eyJ|[\w+/=-]{40}/.test(value);
+  const harmless =
+    value.length <= 64 && /^[\x20-\x7e]*$/.test(value) && !/PRIVATE|eyJ|:\/\/.*@|[\w+/=-]{40}/.test(value);
   return harmless ? `"${value}"` : `not shown (${value.length} characters)`;
 }
 

@@ -45,7 +45,8 @@ const refreshSchema = v.pipe(
 
 const tokenSchema = v.pipe(
   v.strictObject({
-    action: v.optional(v.literal('token')),
+    // A refresh has its own schema; it is named here for the sentence that refuses any other action.
+    action: v.optional(v.picklist(['token', 'refresh'])),
     min_remaining_seconds: v.optional(
       v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(LONGEST_MIN_REMAINING_SECONDS)),
       DEFAULT_MIN_REMAINING_SECONDS,
@@ -112,7 +113,8 @@ function problem(issue: v.BaseIssue<unknown>): string {
   if (issue.expected === 'never') return 'is not known';
   if (issue.type === 'min_length' || issue.type === 'max_length') return 'is too short or too long';
   if (issue.received === 'undefined') return 'is missing';
-  return issue.expected ? `must be ${issue.expected.slice(0, 200)}` : 'is not as the rules say';
+  // Of the rules in these schemas, only `integer` has no words for what it expects.
+  return `must be ${issue.expected ?? 'a whole number'}`;
 }
 
 const eventInvalid = (why: string) =>

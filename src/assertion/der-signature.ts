@@ -16,14 +16,18 @@ const EcdsaSigValue = asn1.define<{ r: asn1.BigNumber; s: asn1.BigNumber }>('Ecd
  * Turns the DER signature that KMS returns into the raw `R || S` of a JWS (RFC 7518, section 3.4).
  *
  * @param der An ECDSA-Sig-Value over P-256, canonical DER.
+ * @param signer Who signed, for the error's sentence.
  * @returns 64 bytes: R and S, each big-endian and padded on the left to 32 bytes.
  * @throws BrokerError SIGNATURE_MALFORMED when it is anything but the one canonical encoding of two integers in 1..n-1.
  */
-export function derToRaw(der: Uint8Array): Buffer {
+export function derToRaw(der: Uint8Array, signer = 'KMS'): Buffer {
+  const malformed = (why: string) => signatureMalformed(signer, why);
   // Too long to be a signature: refused before a byte is parsed, so noise of any size costs nothing.
   if (der.byteLength > LONGEST_DER_BYTES) throw malformed(`${der.byteLength} bytes, at most ${LONGEST_DER_BYTES} fit`);
   const bytes = Buffer.from(der);
-  const { r, s } = decode(bytes);
+  const decoded = decode(bytes);
+  if (decoded === undefined) throw malformed('not a SEQUENCE of two INTEGERs');
+  const { r, s } = decoded;
   for (const [name, value] of [
     ['r', r],
     ['s', s],
@@ -39,14 +43,14 @@ function decode(bytes: Buffer) {
   try {
     return EcdsaSigValue.decode(bytes, 'der');
   } catch {
-    throw malformed('not a SEQUENCE of two INTEGERs');
+    return undefined;
   }
 }
 
-const malformed = (why: string) =>
+const signatureMalformed = (signer: string, why: string) =>
   new BrokerError({
     code: 'SIGNATURE_MALFORMED',
-    what: `KMS returned a signature that is not a canonical P-256 ECDSA signature: ${why}.`,
+    what: `${signer} returned a signature that is not a canonical P-256 ECDSA signature: ${why}.`,
     remedy: 'Check that the signing key has key spec ECC_NIST_P256, and report it to AWS support if it has.',
     retryable: true,
   });

@@ -26,7 +26,7 @@ export function createKmsSigner(kms: Pick<KMSClient, 'send'>, signingKeyId: stri
     const { Signature } = await kms.send(command, { abortSignal: signal }).catch((error: unknown) => {
       throw signingFailed(signingKeyId, awsFailure(error));
     });
-    return derToRaw(Signature ?? new Uint8Array());
+    return derToRaw(Signature ?? new Uint8Array(), `KMS key ${signingKeyId}`);
   };
 }
 
@@ -35,19 +35,23 @@ function signingFailed(signingKeyId: string, failure: AwsFailure): BrokerError {
     code: 'SIGNING_FAILED',
     what: `KMS did not sign with key ${signingKeyId}: ${failure.summary}.`,
     remedy:
-      remedies[failure.name] ?? 'Check that KMS can be reached from the function and look at the KMS service health.',
+      remedies.get(failure.name) ??
+      'Check that KMS can be reached from the function and look at the KMS service health.',
     retryable: failure.retryable,
   });
 }
 
 const wrongKey = 'Use a key with key spec ECC_NIST_P256 and key usage SIGN_VERIFY.';
-const remedies: Record<string, string> = {
-  AccessDeniedException:
+/** A Map, because the name comes from the other end, and an object would answer to `constructor` too. */
+const remedies: ReadonlyMap<string, string> = new Map([
+  [
+    'AccessDeniedException',
     "Allow the function's role kms:Sign on this key, in the role's policy and in the key policy, for ECDSA_SHA_256 and DIGEST.",
-  DisabledException: 'Enable the key with kms:EnableKey, or point D1_SIGNING_KEY_ID at the key that replaced it.',
-  InvalidKeyUsageException: wrongKey,
-  KMSInvalidStateException: 'The key is disabled or pending deletion: cancel the deletion and enable it.',
-  NotFoundException: 'Check D1_SIGNING_KEY_ID, the account and the Region.',
-  ThrottlingException: 'Nothing to do unless it lasts: then ask AWS for a higher KMS request quota.',
-  ValidationException: wrongKey,
-};
+  ],
+  ['DisabledException', 'Enable the key with kms:EnableKey, or point D1_SIGNING_KEY_ID at the key that replaced it.'],
+  ['InvalidKeyUsageException', wrongKey],
+  ['KMSInvalidStateException', 'The key is disabled or pending deletion: cancel the deletion and enable it.'],
+  ['NotFoundException', 'Check D1_SIGNING_KEY_ID, the account and the Region.'],
+  ['ThrottlingException', 'Nothing to do unless it lasts: then ask AWS for a higher KMS request quota.'],
+  ['ValidationException', wrongKey],
+]);

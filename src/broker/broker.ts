@@ -8,6 +8,9 @@ import { type Judge, judgeForCaller, judgeForTick, type Reason } from './decide.
 import { type Obtain, SHORTEST_REFRESH_MILLISECONDS } from './obtain.ts';
 import { SingleFlight } from './single-flight.ts';
 
+/** The write gives up this much sooner than those who wait for it, so that they hear which step was slow. */
+const WRITE_MARGIN_MILLISECONDS = 100;
+
 /** Where the token that a caller got came from. */
 export type Source = 'memory' | 'secret' | 'exchange';
 
@@ -134,7 +137,8 @@ export function createBroker({
       remember({ record, versionId: undefined });
       try {
         if (snapshot instanceof BrokerError) throw snapshot;
-        const stored = await deadline.limit('writing the token secret', (signal) =>
+        const writeDeadline = deadline.earlier(WRITE_MARGIN_MILLISECONDS);
+        const stored = await writeDeadline.limit('writing the token secret', (signal) =>
           call.journal.time('write_secret', () =>
             store.replace(snapshot, record, (winner) => judge(winner).good, signal),
           ),

@@ -50,13 +50,15 @@ export function createObtain({
 
 function toRecord({ response, sentAt }: Exchanged, config: Config, correlationId: string): TokenRecord {
   const lifetimeSeconds = tokenLifetime(response, sentAt, config.defaultExpiresInSeconds);
+  const obtainedAt = Math.floor(sentAt / 1000);
+  const expiresAt = Math.floor(sentAt / 1000 + lifetimeSeconds);
   return {
     access_token: response.access_token,
     token_type: 'Bearer',
     ...(response.scope !== undefined && { scope: response.scope }),
-    expires_in: response.expires_in ?? lifetimeSeconds,
-    expires_at: Math.floor(sentAt / 1000 + lifetimeSeconds),
-    obtained_at: Math.floor(sentAt / 1000),
+    expires_in: response.expires_in ?? expiresAt - obtainedAt,
+    expires_at: expiresAt,
+    obtained_at: obtainedAt,
     issuer_id: config.issuerId,
     key_id: config.keyId,
     correlation_id: correlationId,

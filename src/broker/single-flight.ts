@@ -40,8 +40,9 @@ export class SingleFlight<T> {
     const { promise, resolve } = Promise.withResolvers<T>();
     const flight: Flight<T> = { result: promise, until: deadline.at };
     this.#flight = flight;
+    // It clears what is its own: no other is launched before this one has landed.
     const land = () => {
-      if (this.#flight === flight) this.#flight = undefined;
+      this.#flight = undefined;
     };
     resolve(start(shared));
     // Cleared before any waiter goes on, and a flight that all its waiters have left must not crash the process.

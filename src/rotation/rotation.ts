@@ -57,7 +57,7 @@ export function createRotation({
     await call.deadline.limit(`the rotation step ${step}`, async (signal) => {
       const stages = await describe(request, signal);
       const own = stages[clientRequestToken];
-      if (!own) throw refused(`version ${clientRequestToken} is not a version of the secret`);
+      if (!own) throw refused(`the secret has no version ${clientRequestToken} with a staging label`);
       if (own.includes(CURRENT)) return step === 'finishSecret' ? unlabel(clientRequestToken, own, signal) : undefined;
       if (!own.includes(PENDING)) throw refused(`version ${clientRequestToken} is not staged ${PENDING}`);
 
@@ -111,7 +111,7 @@ export function createRotation({
           ? 'its token belongs to another issuer'
           : secondsLeft(result.record, nowSeconds(clock)) <= 0 && 'its token has expired';
     if (!why) return;
-    await stage(PENDING, { from: versionId }, signal);
+    await unlabel(versionId, [PENDING], signal);
     throw rotationFailed(`the pending version is of no use, and was given up: ${why}`, false);
   }
 
@@ -126,15 +126,23 @@ export function createRotation({
       } catch (error) {
         if (!(error instanceof Overtaken) || move >= MOVES) throw error;
         stages = await describe(request, signal);
+        // The move was made, and its answer was lost.
+        if (holderOf(CURRENT, stages) === clientRequestToken) break;
       }
     }
     stages = await describe(request, signal);
     await unlabel(clientRequestToken, stages[clientRequestToken] ?? [], signal);
   }
 
-  /** AWSPENDING left behind on a version that the next refresh supersedes would make RotateSecret refuse to start. */
+  /**
+   * AWSPENDING left behind on a version that the next refresh supersedes would make RotateSecret refuse to start. A label
+   * that is gone already is what was wanted: the SDK asks again when an answer was lost.
+   */
   async function unlabel(versionId: string, labels: readonly string[], signal: AbortSignal): Promise<void> {
-    if (labels.includes(PENDING)) await stage(PENDING, { from: versionId }, signal);
+    if (!labels.includes(PENDING)) return;
+    await stage(PENDING, { from: versionId }, signal).catch((error: unknown) => {
+      if (!(error instanceof Overtaken)) throw error;
+    });
   }
 
   async function stage(label: string, move: { from?: string | undefined; to?: string }, signal: AbortSignal) {

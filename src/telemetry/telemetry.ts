@@ -71,7 +71,6 @@ export function createTelemetry(issuerId: string | undefined, clock: Clock) {
   function warn(warning: BrokerError, correlationId: string): void {
     logger.warn(warning.what, { correlation_id: correlationId, issuer_id: issuerId, ...describe(warning) });
     countFailure(warning);
-    metrics.publishStoredMetrics();
   }
 
   function succeeded(invocation: Invocation, outcome: Outcome): void {
@@ -83,6 +82,8 @@ export function createTelemetry(issuerId: string | undefined, clock: Clock) {
       source: outcome.source,
       version_id: outcome.versionId,
       expires_at: outcome.expiresAt,
+      // A token served from memory was not read from the secret: what is left of it is known all the same.
+      seconds_left: storedSecondsLeft(invocation.journal) ?? secondsUntil(outcome.expiresAt),
     });
     count(invocation);
     if (outcome.refreshed || outcome.source === 'exchange') metrics.addMetric('RefreshSucceeded', MetricUnit.Count, 1);
@@ -130,9 +131,14 @@ export function createTelemetry(issuerId: string | undefined, clock: Clock) {
 
   /** Of the token in the secret, which is what consumers read; also told when a refresh failed: then it matters most. */
   function storedSecondsLeft({ storedExpiresAt }: Journal): number | undefined {
-    return storedExpiresAt === undefined ? undefined : Math.max(0, storedExpiresAt - nowSeconds(clock));
+    return secondsUntil(storedExpiresAt);
   }
 
+  function secondsUntil(expiresAt: number | undefined): number | undefined {
+    return expiresAt === undefined ? undefined : Math.max(0, expiresAt - nowSeconds(clock));
+  }
+
+  /** Published by itself, at once: it is the only metric with a dimension of its own. */
   function countFailure(error: BrokerError): void {
     const metric = metrics.singleMetric();
     metric.addDimension('error_code', error.code);

@@ -1,4 +1,5 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
+import { createSecureContext } from 'node:tls';
 import * as v from 'valibot';
 import { BrokerError } from '../errors.ts';
 import { parseJson } from '../json.ts';
@@ -51,6 +52,7 @@ export function parseClientCertificate(
   }
   const { certificate, private_key: privateKey, ca_bundle: caBundle } = secret.output;
 
+  if (privateKey.includes('ENCRYPTED')) throw invalid('field private_key is encrypted; only the secret may be');
   const leaf = readable(() => new X509Certificate(certificate)) ?? invalidField('certificate');
   const key: KeyObject = readable(() => createPrivateKey(privateKey)) ?? invalidField('private_key');
   if (caBundle !== undefined) readable(() => new X509Certificate(caBundle)) ?? invalidField('ca_bundle');
@@ -59,6 +61,9 @@ export function parseClientCertificate(
   }
 
   if (!leaf.checkPrivateKey(key)) throw invalid('the private key does not belong to the certificate');
+  // What the handshake will be made of, all of it: a broken intermediate certificate, a key too short for TLS.
+  const context = readable(() => createSecureContext({ cert: certificate, key: privateKey, ca: caBundle }));
+  if (!context) throw invalid('TLS does not take the certificate chain, the key or the CA bundle');
   const notBefore = Date.parse(leaf.validFrom);
   const notAfter = Date.parse(leaf.validTo);
   if (nowMilliseconds < notBefore) throw invalid(`the certificate is not valid before ${day(notBefore)}`);

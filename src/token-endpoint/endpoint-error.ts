@@ -58,8 +58,9 @@ export const rejected = (why: string, status: number) =>
     {
       code: 'TOKEN_ENDPOINT_REJECTED',
       what: `The token endpoint refused the request: ${why}.`,
-      remedy:
-        'Check issuer id, kid, audience and the public key provisioned at D1; give Thales support the correlation id.',
+      remedy: [400, 401, 403].includes(status)
+        ? 'Check issuer id, kid, audience and the public key provisioned at D1; give Thales support the correlation id.'
+        : 'Check D1_ENVIRONMENT and anything between the function and D1; give Thales support the correlation id.',
       retryable: false,
     },
     { certificateRefused: status === 401 || status === 403 },

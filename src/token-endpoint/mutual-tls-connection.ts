@@ -59,6 +59,8 @@ export class MutualTlsConnection {
   ): Promise<Response> => {
     const body = init.body.toString();
     const done = new AbortController();
+    // From the start: whoever opens the connection while this request is under way must not take it for an idle one.
+    this.#usedAt = this.#clock.now();
     try {
       return await new Promise<Response>((resolve, reject) => {
         const outgoing = request(url, {
@@ -76,6 +78,11 @@ export class MutualTlsConnection {
           informational += 1;
           if (informational > MOST_INFORMATIONAL_RESPONSES) fail(responseInvalid('a flood of 1xx responses'));
         });
+        // Without a listener Node drops the connection and says nothing, and the request would wait for its timeout.
+        outgoing.on('upgrade', (_incoming, socket) => {
+          socket.destroy();
+          fail(responseInvalid('HTTP 101, a switch to another protocol'));
+        });
         outgoing.on('error', (error) => reject(networkFailure(error, false)));
         outgoing.on('response', (incoming) => collect(incoming).then(resolve, fail));
         outgoing.end(body);
@@ -91,6 +98,9 @@ export class MutualTlsConnection {
 }
 
 async function collect(incoming: IncomingMessage): Promise<Response> {
+  const status = incoming.statusCode ?? 0;
+  // Three digits are all that HTTP's parser asks for; a Response takes these only (RFC 9110, section 15).
+  if (status < 200 || status > 599) throw responseInvalid(`its status ${status} is not one of HTTP`);
   const encoding = incoming.headers['content-encoding'];
   if (encoding !== undefined && encoding !== 'identity')
     throw responseInvalid('it is compressed, though not asked to be');
@@ -110,7 +120,6 @@ async function collect(incoming: IncomingMessage): Promise<Response> {
     const value = incoming.headers[name];
     if (typeof value === 'string') headers.set(name, value);
   }
-  const status = incoming.statusCode ?? 0;
   // A Response may not have a body with these (Fetch standard, "null body status").
   const text = status === 204 || status === 205 || status === 304 ? null : Buffer.concat(chunks);
   return new Response(text, { status, headers });
@@ -162,6 +171,9 @@ class OpenAheadAgent extends Agent {
     const settled = new AbortController();
     const settle = () => settled.abort();
     socket?.once('secureConnect', settle).once('close', settle);
+    // A request that waits inside a failing handshake is told EPROTO; one that is held back here is told the TLS alert.
+    socket?.cork();
+    socket?.once('secureConnect', () => socket.uncork());
     // Without a listener, a connection that fails while KMS signs would end the process. The request fails by itself.
     socket?.on('error', settle);
     this.#clock.sleep(this.#connectTimeoutMilliseconds, settled.signal).then(() => {

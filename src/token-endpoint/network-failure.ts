@@ -1,15 +1,15 @@
 import { certificateRefused, EndpointError, responseInvalid, unreachable, untrusted } from './endpoint-error.ts';
 
-const sentences: Record<string, string> = {
-  EAI_AGAIN: 'could not be found: DNS did not answer (EAI_AGAIN)',
-  ECONNREFUSED: 'refused the connection (ECONNREFUSED)',
-  ECONNRESET: 'closed the connection before its answer was complete (ECONNRESET)',
-  EHOSTUNREACH: 'cannot be reached: no route to the host (EHOSTUNREACH)',
-  ENETUNREACH: 'cannot be reached: no route to the network (ENETUNREACH)',
-  ENOTFOUND: 'could not be found: its name does not resolve (ENOTFOUND)',
-  EPIPE: 'closed the connection while the request was sent (EPIPE)',
-  ETIMEDOUT: 'could not be connected to in time (ETIMEDOUT)',
-};
+const sentences: ReadonlyMap<string, string> = new Map([
+  ['EAI_AGAIN', 'could not be found: DNS did not answer (EAI_AGAIN)'],
+  ['ECONNREFUSED', 'refused the connection (ECONNREFUSED)'],
+  ['ECONNRESET', 'closed the connection before its answer was complete (ECONNRESET)'],
+  ['EHOSTUNREACH', 'cannot be reached: no route to the host (EHOSTUNREACH)'],
+  ['ENETUNREACH', 'cannot be reached: no route to the network (ENETUNREACH)'],
+  ['ENOTFOUND', 'could not be found: its name does not resolve (ENOTFOUND)'],
+  ['EPIPE', 'closed the connection while the request was sent (EPIPE)'],
+  ['ETIMEDOUT', 'could not be connected to in time (ETIMEDOUT)'],
+]);
 
 /** Node's and OpenSSL's reasons for not trusting a server certificate (Node documentation, tls, X509 certificate error codes). */
 const untrustedServer =
@@ -32,11 +32,16 @@ export function networkFailure(thrown: unknown, answered: boolean): EndpointErro
   if (code.startsWith('HPE_')) return responseInvalid(`it is not HTTP (${code})`);
   if (code.startsWith('ERR_SSL_')) return unreachable(`did not complete the TLS handshake (${code})`);
   // With TLS 1.3 a server learns of a bad client certificate when the handshake is over for the client; many just hang up.
-  const maybeRefused = code === 'ECONNRESET' && !answered;
-  return unreachable(sentences[code] ?? `failed (${code})`, { certificateRefused: maybeRefused });
+  if (code === 'ECONNRESET' && !answered) {
+    return unreachable('hung up without an answer (ECONNRESET), as it may when it refuses a client certificate', {
+      certificateRefused: true,
+    });
+  }
+  return unreachable(sentences.get(code) ?? `failed (${code})`);
 }
 
 function codeOf(thrown: unknown): string {
   const code: unknown = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined;
-  return typeof code === 'string' && /^\w{1,80}$/.test(code) ? code : 'unknown error';
+  // The slash is OpenSSL's: it calls some alerts SSL/TLS_ALERT_BAD_CERTIFICATE and the like.
+  return typeof code === 'string' && /^[\w/]{1,80}$/.test(code) ? code : 'unknown error';
 }

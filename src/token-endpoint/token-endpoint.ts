@@ -85,6 +85,8 @@ export function createTokenEndpoint({
         const delay = retryDelayMilliseconds(attempt, error.retryAfterMilliseconds, random.fraction());
         if (deadline.remainingMilliseconds < delay + SHORTEST_ATTEMPT_MILLISECONDS) throw error;
         await clock.sleep(delay, signal);
+        // Nobody waits any more: no connection is opened for nobody.
+        if (signal.aborted) throw error;
       }
     }
   }

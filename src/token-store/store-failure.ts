@@ -1,35 +1,46 @@
 import { awsFailure } from '../aws/aws-failure.ts';
 import { BrokerError, type ErrorCode } from '../errors.ts';
 
-const advice: Record<string, { code: ErrorCode; remedy: string }> = {
-  AccessDeniedException: {
-    code: 'TOKEN_STORE_DENIED',
-    remedy:
-      "Allow the function's role the action on the token secret, and kms:Decrypt and kms:GenerateDataKey on its key.",
-  },
-  DecryptionFailure: { code: 'TOKEN_STORE_DENIED', remedy: "Check that the secret's KMS key is enabled and usable." },
-  EncryptionFailure: { code: 'TOKEN_STORE_DENIED', remedy: "Check that the secret's KMS key is enabled and usable." },
-  InvalidRequestException: {
-    code: 'TOKEN_SECRET_MISSING',
-    remedy:
-      'The secret is scheduled for deletion: restore it, or point D1_TOKEN_SECRET_ID at the one that replaced it.',
-  },
-  LimitExceededException: {
-    code: 'TOKEN_STORE_QUOTA_EXCEEDED',
-    remedy:
-      'The secret has too many versions younger than 24 hours: find what refreshes more often than every ten minutes, and wait.',
-  },
-  ResourceNotFoundException: {
-    code: 'TOKEN_SECRET_MISSING',
-    remedy: 'Create the secret, or correct D1_TOKEN_SECRET_ID, the account or the Region.',
-  },
-};
+const malformed = {
+  code: 'TOKEN_STORE_UNAVAILABLE',
+  remedy:
+    'Check D1_TOKEN_SECRET_ID; a token record must fit into 65,536 bytes: ask Thales support if a token does not.',
+} as const;
+
+/** By the name that the endpoint gave: a Map, because `constructor` must not find what every object has. */
+const advice: ReadonlyMap<string, { code: ErrorCode; remedy: string }> = new Map(
+  Object.entries({
+    AccessDeniedException: {
+      code: 'TOKEN_STORE_DENIED',
+      remedy:
+        "Allow the function's role the action on the token secret, and kms:Decrypt and kms:GenerateDataKey on its key.",
+    },
+    DecryptionFailure: { code: 'TOKEN_STORE_DENIED', remedy: "Check that the secret's KMS key is enabled and usable." },
+    EncryptionFailure: { code: 'TOKEN_STORE_DENIED', remedy: "Check that the secret's KMS key is enabled and usable." },
+    InvalidParameterException: malformed,
+    InvalidRequestException: {
+      code: 'TOKEN_SECRET_MISSING',
+      remedy:
+        'The secret is scheduled for deletion: restore it, or point D1_TOKEN_SECRET_ID at the one that replaced it.',
+    },
+    LimitExceededException: {
+      code: 'TOKEN_STORE_QUOTA_EXCEEDED',
+      remedy:
+        'The secret has too many versions younger than 24 hours: find what refreshes more often than every ten minutes, and wait.',
+    },
+    ResourceNotFoundException: {
+      code: 'TOKEN_SECRET_MISSING',
+      remedy: 'Create the secret, or correct D1_TOKEN_SECRET_ID, the account or the Region.',
+    },
+    ValidationException: malformed,
+  }),
+);
 
 /** A failed call on the token secret, with its code and what to do about it. */
 export function storeFailure(secretId: string, verb: 'read' | 'write', thrown: unknown): BrokerError {
   if (thrown instanceof BrokerError) return thrown;
   const failure = awsFailure(thrown);
-  const known = advice[failure.name];
+  const known = advice.get(failure.name);
   const throttled = { code: 'TOKEN_STORE_THROTTLED', remedy: 'Find what calls Secrets Manager this often.' } as const;
   const unknown = {
     code: 'TOKEN_STORE_UNAVAILABLE',

@@ -1,0 +1,116 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+
+/**
+ * Who may import whom: a file imports its own folder, and what stands further down. Neighbours on one line do not know
+ * each other. A new file or folder of src/ needs its place here.
+ */
+const layers: readonly (readonly string[])[] = [
+  ['cli/'],
+  ['handler.ts'],
+  ['app.ts'],
+  ['rotation/', 'telemetry/telemetry.ts'],
+  ['broker/'],
+  ['events.ts', 'reader/'],
+  ['assertion/', 'token-endpoint/', 'token-store/'],
+  ['call.ts'],
+  ['telemetry/journal.ts'],
+  ['aws/', 'config.ts', 'deadline.ts'],
+  ['clock.ts', 'errors.ts', 'json.ts', 'random.ts'],
+];
+
+interface Import {
+  /** From the project's root, like `src/app.ts`. */
+  readonly file: string;
+  /** Likewise when it is one of ours, else the package's name. */
+  readonly target: string;
+}
+
+const sources = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' })
+  .filter((name) => name.endsWith('.ts'))
+  .map((name) => join('src', name).replaceAll('\\', '/'));
+
+function importsOf(file: string, text: string): Import[] {
+  const specifiers = [...text.matchAll(/(?:\bfrom\s*|\bimport\s*\(?\s*)'([^']+)'/g)].map((match) => match[1] ?? '');
+  return specifiers.map((specifier) => ({
+    file,
+    target: specifier.startsWith('.') ? relative(root, resolve(root, file, '..', specifier)) : specifier,
+  }));
+}
+
+const imports = sources.flatMap((file) => importsOf(file, readFileSync(join(root, file), 'utf8')));
+
+const layerOf = (file: string) =>
+  layers.findIndex((names) =>
+    names.some((name) => (name.endsWith('/') ? file.startsWith(`src/${name}`) : file === `src/${name}`)),
+  );
+
+const folderOf = (file: string) => file.slice(0, file.lastIndexOf('/'));
+
+function isUpwards({ file, target }: Import): boolean {
+  if (!target.startsWith('src/')) return false;
+  const isOwnFolder = folderOf(file) === folderOf(target) && folderOf(file) !== 'src';
+  return !isOwnFolder && layerOf(target) <= layerOf(file);
+}
+
+const isForeign = ({ target }: Import) => /^(\.\.|sandbox|test|bench)(\/|$)/.test(target);
+
+const isAsn1Elsewhere = ({ file, target }: Import) => target === 'asn1.js' && file !== 'src/assertion/der-signature.ts';
+
+const told = (found: readonly Import[]) => found.map(({ file, target }) => `${file} imports ${target}`);
+
+describe('the sources', () => {
+  it('are found, and so are their imports', () => {
+    expect(sources).toContain('src/handler.ts');
+    expect(told(imports)).toContain('src/app.ts imports src/broker/broker.ts');
+    expect(told(imports)).toContain('src/assertion/der-signature.ts imports asn1.js');
+  });
+
+  it('each have a place among the layers', () => {
+    expect(sources.filter((file) => layerOf(file) === -1)).toEqual([]);
+  });
+
+  it('import one way: from the handler down to the errors', () => {
+    expect(told(imports.filter(isUpwards))).toEqual([]);
+  });
+
+  it('import nothing of the sandbox, the tests or the benchmarks', () => {
+    expect(told(imports.filter(isForeign))).toEqual([]);
+  });
+
+  it('parse DER in one place: asn1.js forgives too much to be used without its checks', () => {
+    expect(told(imports.filter(isAsn1Elsewhere))).toEqual([]);
+  });
+
+  it('are ESM with their ending: every relative import names a file that is there', () => {
+    const ours = imports.filter(({ target }) => target.startsWith('src/'));
+
+    expect(told(ours.filter(({ target }) => !sources.includes(target)))).toEqual([]);
+  });
+
+  it.each([
+    ["import { x } from './broker/broker.ts';", 'src/errors.ts'],
+    ["import type { Source } from '../broker/broker.ts';", 'src/token-store/token-store.ts'],
+    ["export * from '../token-endpoint/correlation-id.ts';", 'src/token-store/token-record.ts'],
+    ["import {\n  a,\n  b,\n} from './app.ts';", 'src/events.ts'],
+    ["const late = await import('../handler.ts');", 'src/broker/decide.ts'],
+  ])('would be caught at it: %j in %s', (text, file) => {
+    expect(importsOf(file, text).filter(isUpwards)).toHaveLength(1);
+  });
+
+  it.each([
+    ["import { startSandbox } from '../sandbox/sandbox.ts';", 'src/app.ts'],
+    ["import '../../test/support/bank.ts';", 'src/broker/broker.ts'],
+    ["import x from '../../../elsewhere.ts';", 'src/broker/broker.ts'],
+  ])('would be caught outside: %j in %s', (text, file) => {
+    expect(importsOf(file, text).filter(isForeign)).toHaveLength(1);
+  });
+
+  it('would be caught with asn1.js', () => {
+    expect(importsOf('src/assertion/claims.ts', "import asn1 from 'asn1.js';").filter(isAsn1Elsewhere)).toHaveLength(1);
+  });
+});
