@@ -42,16 +42,18 @@ function signingFailed(signingKeyId: string, failure: AwsFailure): BrokerError {
 }
 
 const wrongKey = 'Use a key with key spec ECC_NIST_P256 and key usage SIGN_VERIFY.';
+const notEnabled =
+  'If the key is to be deleted, cancel the deletion first. Enable it (kms:EnableKey), or point D1_SIGNING_KEY_ID at its successor.';
 /** A Map, because the name comes from the other end, and an object would answer to `constructor` too. */
 const remedies: ReadonlyMap<string, string> = new Map([
   [
     'AccessDeniedException',
     "Allow the function's role kms:Sign on this key, in the role's policy and in the key policy, for ECDSA_SHA_256 and DIGEST.",
   ],
-  ['DisabledException', 'Enable the key with kms:EnableKey, or point D1_SIGNING_KEY_ID at the key that replaced it.'],
+  ['DisabledException', notEnabled],
   ['InvalidKeyUsageException', wrongKey],
-  ['KMSInvalidStateException', 'The key is disabled or pending deletion: cancel the deletion and enable it.'],
+  ['KMSInvalidStateException', notEnabled],
   ['NotFoundException', 'Check D1_SIGNING_KEY_ID, the account and the Region.'],
   ['ThrottlingException', 'Nothing to do unless it lasts: then ask AWS for a higher KMS request quota.'],
-  ['ValidationException', wrongKey],
+  ['ValidationException', 'Check that D1_SIGNING_KEY_ID is a key id, key ARN, alias name or alias ARN.'],
 ]);

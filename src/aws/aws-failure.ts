@@ -19,6 +19,7 @@ export function awsFailure(thrown: unknown): AwsFailure {
   const error = (thrown instanceof Error ? thrown : {}) as {
     name?: unknown;
     code?: unknown;
+    $fault?: unknown;
     $metadata?: { httpStatusCode?: number; requestId?: string };
     $retryable?: { throttling?: boolean };
   };
@@ -37,7 +38,8 @@ export function awsFailure(thrown: unknown): AwsFailure {
     name,
     summary: facts.length > 0 ? `${name} (${facts.join(', ')})` : name,
     throttled,
-    retryable: throttled || unanswered || (status ?? 0) >= 500,
+    // Some faults of the server's come with a status of 400: the model says whose fault it is.
+    retryable: throttled || unanswered || error.$fault === 'server' || (status ?? 0) >= 500,
   };
 }
 
