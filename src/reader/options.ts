@@ -1,0 +1,203 @@
+import type { Agent } from 'node:https';
+import { type Clock, systemClock } from '../clock.ts';
+import { type Random, systemRandom } from '../random.ts';
+import type { AwsClient } from './aws-client.ts';
+import { TokenReaderError } from './reader-error.ts';
+import type { SecretsExtension } from './secrets-extension.ts';
+
+/** The hosts of D1's environments (D1 documentation, Authorization API). */
+export const D1_ORIGINS: readonly string[] = [
+  'https://api.d1.thalescloud.io',
+  'https://api.d1-stg.thalescloud.io',
+  'https://develop-api.d1-dev.thalescloud.io',
+];
+
+/** The part of the Fetch standard that the reader needs from whatever sends its requests. */
+export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
+
+/** Any fetch: the built-in one and undici's own have types that don't fit each other. */
+export type FetchLike = (url: string, init: never) => Promise<object>;
+
+export interface TokenReaderOptions {
+  /** Name or ARN of the broker's token secret. `undefined` is refused: the environment variable is not set. */
+  readonly secretId: string | undefined;
+  /** Name or ARN of the broker's Lambda function, asked when the secret can't help. Needs `@aws-sdk/client-lambda`. */
+  readonly brokerFunctionName?: string | undefined;
+  /** Seconds that a token should at least live on, 0-840. Default 30. */
+  readonly minRemainingSeconds?: number | undefined;
+  /** Seconds before a token's end from which the secret is read again in the background, 0-840. Default 180. */
+  readonly refreshAheadSeconds?: number | undefined;
+  /** Milliseconds for one read of the secret, the SDK's retries included, 100-60,000. Default 5,000. */
+  readonly readTimeoutMilliseconds?: number | undefined;
+  /** Milliseconds for one answer of the broker, 100-120,000. Default 20,000: it may start cold, and D1 may be slow. */
+  readonly brokerTimeoutMilliseconds?: number | undefined;
+  /**
+   * Read through the AWS Parameters and Secrets Lambda Extension where it is present, that is, where
+   * PARAMETERS_SECRETS_EXTENSION_HTTP_PORT is set. Default false.
+   */
+  readonly useSecretsExtension?: boolean | undefined;
+  /** Origins that `fetch` may send a token to, https only. Default: D1's three. */
+  readonly allowedOrigins?: readonly string[] | undefined;
+  /**
+   * Name or ARN of the secret with the client certificate for mutual TLS: `{"certificate", "private_key", "ca_bundle"?}`,
+   * the one that the broker reads. `fetch` then shows it to the allowed origins, and reads it again every hour.
+   */
+  readonly clientCertificateSecretId?: string | undefined;
+  /** An agent of node:https with the client certificate: `fetch` sends through it. */
+  readonly agent?: Agent | undefined;
+  /** Handed to `fetch` with every request to an allowed origin, as undici's `dispatcher`. Give undici's own `fetch` too. */
+  readonly dispatcher?: object | undefined;
+  /** Sends the requests instead of the built-in fetch. It must honour `redirect: 'manual'`. */
+  readonly fetch?: FetchLike | undefined;
+  /** Hears of failures that cost no caller anything. What it throws is dropped. Default: nobody does. */
+  readonly onWarning?: ((warning: TokenReaderError) => void) | undefined;
+  /** A Secrets Manager client. Default: the SDK's, with its settings from the environment. */
+  readonly secretsManager?: AwsClient | undefined;
+  /** A Lambda client. Default: the SDK's, with its settings from the environment, loaded when first needed. */
+  readonly lambda?: AwsClient | undefined;
+  /** Default: this machine's. */
+  readonly clock?: Clock | undefined;
+  /** Default: Node's. */
+  readonly random?: Random | undefined;
+  /** Where the extension's port and AWS_SESSION_TOKEN are looked up. Default `process.env`. */
+  readonly environment?: Readonly<Record<string, string | undefined>> | undefined;
+}
+
+export interface Settings {
+  readonly secretId: string;
+  readonly brokerFunctionName: string | undefined;
+  readonly minRemainingSeconds: number;
+  readonly refreshAheadSeconds: number;
+  readonly readTimeoutMilliseconds: number;
+  readonly brokerTimeoutMilliseconds: number;
+  /** Asked for each read: Lambda sets the session token when the container starts, a test when it likes. */
+  readonly secretsExtension: () => SecretsExtension | undefined;
+  readonly allowedOrigins: ReadonlySet<string>;
+  readonly clientCertificateSecretId: string | undefined;
+  readonly agent: Agent | undefined;
+  readonly dispatcher: object | undefined;
+  readonly fetch: Fetch | undefined;
+  readonly warn: (warning: TokenReaderError) => void;
+  readonly secretsManager: AwsClient | undefined;
+  readonly lambda: AwsClient | undefined;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+const known: Readonly<Record<keyof TokenReaderOptions, true>> = {
+  secretId: true,
+  brokerFunctionName: true,
+  minRemainingSeconds: true,
+  refreshAheadSeconds: true,
+  readTimeoutMilliseconds: true,
+  brokerTimeoutMilliseconds: true,
+  useSecretsExtension: true,
+  allowedOrigins: true,
+  clientCertificateSecretId: true,
+  agent: true,
+  dispatcher: true,
+  fetch: true,
+  onWarning: true,
+  secretsManager: true,
+  lambda: true,
+  clock: true,
+  random: true,
+  environment: true,
+};
+
+/**
+ * Checks the options of a reader.
+ *
+ * @throws TokenReaderError READER_OPTIONS_INVALID that lists every fault at once.
+ */
+export function readOptions(options: TokenReaderOptions): Settings {
+  const faults: string[] = [];
+  const name = (field: 'secretId' | 'brokerFunctionName' | 'clientCertificateSecretId', pattern: RegExp) => {
+    const value: unknown = options[field];
+    if (value === undefined && field !== 'secretId') return undefined;
+    if (typeof value === 'string' && pattern.test(value) && !value.startsWith('eyJ')) return value;
+    const why =
+      value === undefined || value === '' ? 'is missing; is the environment variable set?' : 'is no name or ARN';
+    faults.push(`${field} ${why}`);
+    return '';
+  };
+  const number = (field: NumberField, least: number, most: number, fallback: number): number => {
+    const value: unknown = options[field] ?? fallback;
+    if (typeof value === 'number' && value >= least && value <= most) return value;
+    faults.push(`${field} must be a number, ${least}-${most}`);
+    return fallback;
+  };
+  const { agent, dispatcher, onWarning, environment = process.env } = options;
+  const settings: Settings = {
+    secretId: name('secretId', /^[\w/+=.@:!-]{1,512}$/) ?? '',
+    brokerFunctionName: name('brokerFunctionName', /^[\w:$-]{1,256}$/),
+    minRemainingSeconds: number('minRemainingSeconds', 0, 840, 30),
+    refreshAheadSeconds: number('refreshAheadSeconds', 0, 840, 180),
+    readTimeoutMilliseconds: number('readTimeoutMilliseconds', 100, 60_000, 5_000),
+    brokerTimeoutMilliseconds: number('brokerTimeoutMilliseconds', 100, 120_000, 20_000),
+    secretsExtension: () => (options.useSecretsExtension ? extensionIn(environment) : undefined),
+    allowedOrigins: origins(options.allowedOrigins ?? D1_ORIGINS, faults),
+    clientCertificateSecretId: name('clientCertificateSecretId', /^[\w/+=.@:!-]{1,512}$/),
+    agent,
+    dispatcher,
+    fetch: options.fetch as Fetch | undefined,
+    warn: (warning) => tell(onWarning, warning),
+    secretsManager: options.secretsManager,
+    lambda: options.lambda,
+    clock: options.clock ?? systemClock,
+    random: options.random ?? systemRandom,
+  };
+  if (settings.fetch !== undefined && typeof settings.fetch !== 'function') faults.push('fetch must be a function');
+  const ways = ['clientCertificateSecretId', 'agent', 'dispatcher'] as const;
+  const given = ways.filter((way) => options[way] !== undefined);
+  if (given.length > 1) faults.push(`only one of ${given.join(', ')} can be used`);
+  if (settings.fetch && (agent || settings.clientCertificateSecretId)) {
+    faults.push('fetch cannot be combined with agent or clientCertificateSecretId: it would not use them');
+  }
+  for (const field of Object.keys(options)) {
+    if (!Object.hasOwn(known, field)) faults.push(`${/^\w{1,40}$/.exec(field)?.[0] ?? 'an option'} is not known`);
+  }
+  if (faults.length > 0) throw optionsInvalid(faults);
+  return Object.freeze(settings);
+}
+
+/** Most warnings come up behind the callers' backs, where an error would end the process. */
+function tell(onWarning: TokenReaderOptions['onWarning'], warning: TokenReaderError): void {
+  try {
+    onWarning?.(warning);
+  } catch {
+    // Whoever was to be told could not listen; the token is in hand all the same.
+  }
+}
+
+type NumberField =
+  | 'minRemainingSeconds'
+  | 'refreshAheadSeconds'
+  | 'readTimeoutMilliseconds'
+  | 'brokerTimeoutMilliseconds';
+
+function origins(values: readonly string[], faults: string[]): ReadonlySet<string> {
+  const accepted = values.filter((value) => {
+    const url = URL.canParse(value) ? new URL(value) : undefined;
+    return url?.protocol === 'https:' && url.origin === value.toLowerCase().replace(/\/$/, '');
+  });
+  if (accepted.length < values.length) {
+    faults.push('allowedOrigins must be origins only, such as https://api.d1.thalescloud.io');
+  }
+  return new Set(accepted.map((value) => new URL(value).origin));
+}
+
+/** AWS Lambda Developer Guide: the layer sets no variable itself; whoever adds it sets the port, 2773 by default. */
+function extensionIn(environment: Readonly<Record<string, string | undefined>>): SecretsExtension | undefined {
+  const port = Number(environment['PARAMETERS_SECRETS_EXTENSION_HTTP_PORT']);
+  const sessionToken = environment['AWS_SESSION_TOKEN'];
+  return Number.isInteger(port) && port > 0 && port < 65_536 && sessionToken ? { port, sessionToken } : undefined;
+}
+
+const optionsInvalid = (faults: readonly string[]) =>
+  new TokenReaderError({
+    code: 'READER_OPTIONS_INVALID',
+    what: `The token reader's options have ${faults.length} fault(s): ${faults.join('. ')}.`,
+    remedy: 'docs/reader.md lists the options.',
+    retryable: false,
+  });

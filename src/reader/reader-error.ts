@@ -1,0 +1,73 @@
+/**
+ * The closed list of what can go wrong in a consumer. Codes are a public contract and are never renamed; docs/reader.md has
+ * a line for each.
+ */
+export const readerErrorCodes = [
+  'READER_OPTIONS_INVALID',
+  'REQUEST_INVALID',
+  'ORIGIN_NOT_ALLOWED',
+  'TOKEN_SECRET_MISSING',
+  'TOKEN_SECRET_EMPTY',
+  'TOKEN_SECRET_MALFORMED',
+  'TOKEN_SECRET_DENIED',
+  'TOKEN_SECRET_UNREADABLE',
+  'TOKEN_EXPIRED',
+  'TOKEN_WAIT_TIMED_OUT',
+  'BROKER_CLIENT_MISSING',
+  'BROKER_DENIED',
+  'BROKER_FAILED',
+  'BROKER_UNREACHABLE',
+  'CLIENT_CERTIFICATE_UNAVAILABLE',
+  'SECRETS_EXTENSION_FAILED',
+] as const;
+
+export type ReaderErrorCode = (typeof readerErrorCodes)[number];
+
+export interface ReaderErrorFacts {
+  readonly code: ReaderErrorCode;
+  /** One sentence: what failed. Built from facts that may be logged, never from a foreign error's message. */
+  readonly what: string;
+  /** One sentence: what to do about it. */
+  readonly remedy: string;
+  /** Whether the same call can succeed later without anybody changing anything. */
+  readonly retryable: boolean;
+}
+
+/**
+ * The only error of the reader's own. It may be logged as it is: it holds no token, no secret's text, and no `cause`, since
+ * a foreign error may quote what it choked on.
+ */
+export class TokenReaderError extends Error {
+  readonly code: ReaderErrorCode;
+  readonly what: string;
+  readonly remedy: string;
+  readonly retryable: boolean;
+
+  constructor({ code, what, remedy, retryable }: ReaderErrorFacts) {
+    super(`${what} ${retryable ? 'Trying again can help.' : 'Trying again will not help.'} ${remedy}`);
+    this.name = 'TokenReaderError';
+    this.code = code;
+    this.what = what;
+    this.remedy = remedy;
+    this.retryable = retryable;
+  }
+
+  /** The same failure, with what had failed before it. */
+  after(earlier: TokenReaderError | undefined): TokenReaderError {
+    if (!earlier) return this;
+    return new TokenReaderError({
+      code: this.code,
+      what: `${earlier.what} ${this.what}`,
+      remedy: earlier.remedy === this.remedy ? this.remedy : `${earlier.remedy} ${this.remedy}`,
+      retryable: this.retryable || earlier.retryable,
+    });
+  }
+}
+
+/** Whatever was thrown, as a TokenReaderError. Of a foreign error only the class name is kept. */
+export function asReaderError(thrown: unknown, otherwise: Omit<ReaderErrorFacts, 'what'> & { doing: string }) {
+  if (thrown instanceof TokenReaderError) return thrown;
+  const kind = thrown instanceof Error && /^\w{1,64}$/.test(thrown.name) ? thrown.name : typeof thrown;
+  const { doing, ...facts } = otherwise;
+  return new TokenReaderError({ ...facts, what: `${doing} failed (${kind}).` });
+}

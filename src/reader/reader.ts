@@ -1,0 +1,87 @@
+import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import type { AccessToken } from './access-token.ts';
+import { createAuthorizedFetch } from './authorized-fetch.ts';
+import { type AwsClient, clientSettings } from './aws-client.ts';
+import { brokerTooLate, createBrokerFunction } from './broker-function.ts';
+import { createClientCertificateAgent } from './client-certificate-agent.ts';
+import { readOptions, type Settings, type TokenReaderOptions } from './options.ts';
+import type { FetchInput } from './request.ts';
+import { ServerClock } from './server-clock.ts';
+import { SharedWork } from './shared-work.ts';
+import { TokenKeeper, type TokenWish } from './token-keeper.ts';
+import { readSecretText } from './token-secret.ts';
+import { BrokerSource, TokenSource } from './token-source.ts';
+import { createTransport } from './transport.ts';
+
+export type { Clock } from '../clock.ts';
+export type { Random } from '../random.ts';
+export type { AccessToken } from './access-token.ts';
+export type { AwsClient } from './aws-client.ts';
+export { D1_ORIGINS, type FetchLike, type TokenReaderOptions } from './options.ts';
+export { type ReaderErrorCode, readerErrorCodes, TokenReaderError } from './reader-error.ts';
+export type { FetchInput } from './request.ts';
+export type { TokenWish } from './token-keeper.ts';
+
+/** A D1 access token, whenever it is needed. Both functions may be taken off the object. */
+export interface TokenReader {
+  /**
+   * An access token that lives: from memory while it has time left, else from the secret, else from the broker. However
+   * many callers wait, there is one read and one invocation; each leaves when its own signal or deadline says so.
+   *
+   * @throws TokenReaderError with a TOKEN_ or BROKER_ code when no token that lives can be had, TOKEN_WAIT_TIMED_OUT, or
+   * the reason of the signal.
+   */
+  readonly token: (wish?: TokenWish) => Promise<AccessToken>;
+  /**
+   * `fetch` with the token in `Authorization` (RFC 6750, section 2.1), for D1's origins and those of `allowedOrigins`. When
+   * D1 answers 401, the request is repeated once with another token, if there is one and the body can be sent again.
+   *
+   * @throws TokenReaderError ORIGIN_NOT_ALLOWED, REQUEST_INVALID, CLIENT_CERTIFICATE_UNAVAILABLE, or as `token` does; and
+   * what the fetch beneath throws: a TypeError when the network fails, the signal's reason when it aborts.
+   */
+  readonly fetch: (input: FetchInput, init?: RequestInit) => Promise<Response>;
+}
+
+/**
+ * Makes a reader of the broker's token. Make one per process, outside the handler: it is the cache.
+ *
+ * Nothing is read, loaded or connected before the first call.
+ *
+ * @throws TokenReaderError READER_OPTIONS_INVALID that lists every fault at once.
+ */
+export function createTokenReader(options: TokenReaderOptions): TokenReader {
+  const settings = readOptions(options);
+  const time = new ServerClock(settings.clock);
+  const client = settings.secretsManager ?? lazySecretsManager(settings);
+  const keeper = new TokenKeeper(settings, time, new TokenSource(settings, client, time), createBroker(settings, time));
+  const transport = createTransport(settings, createCertificateAgent(settings, client, time));
+  return Object.freeze({
+    token: (wish?: TokenWish) => keeper.token(wish),
+    fetch: createAuthorizedFetch({ keeper, transport, allowedOrigins: settings.allowedOrigins }),
+  });
+}
+
+function lazySecretsManager({ readTimeoutMilliseconds }: Settings): AwsClient {
+  let client: SecretsManagerClient | undefined;
+  return {
+    send: (command, options) => {
+      client ??= new SecretsManagerClient(clientSettings(3, Math.ceil(readTimeoutMilliseconds / 2)));
+      return (client as AwsClient).send(command, options);
+    },
+  };
+}
+
+function createBroker(settings: Settings, time: ServerClock): BrokerSource | undefined {
+  const { brokerFunctionName: functionName, brokerTimeoutMilliseconds: timeoutMilliseconds, clock, random } = settings;
+  if (functionName === undefined) return undefined;
+  const ask = createBrokerFunction({ functionName, client: settings.lambda, timeoutMilliseconds, clock, time, random });
+  const tooLate = () => brokerTooLate(functionName, timeoutMilliseconds);
+  return new BrokerSource(ask, new SharedWork(clock, timeoutMilliseconds, tooLate));
+}
+
+function createCertificateAgent(settings: Settings, client: AwsClient, time: ServerClock) {
+  const { clientCertificateSecretId: secretId, readTimeoutMilliseconds: timeoutMilliseconds, clock, warn } = settings;
+  if (secretId === undefined) return undefined;
+  const readText = (signal: AbortSignal) => readSecretText({ client, secretId, clock, time }, signal);
+  return createClientCertificateAgent({ secretId, readText, timeoutMilliseconds, clock, warn });
+}
