@@ -33,13 +33,13 @@ export function awsFailure(thrown: unknown): AwsFailure {
     requestId && `request id ${requestId}`,
   ].filter(Boolean);
   const throttled = throttlingNames.has(name) || status === 429 || error.$retryable?.throttling === true;
-  const unanswered = status === undefined && name !== 'CredentialsProviderError';
+  // No answer, a garbled one and a status of 500 and above all pass. The model knows server faults that come with a 400.
+  const refused = name === 'CredentialsProviderError' || (status !== undefined && status >= 400 && status < 500);
   return {
     name,
     summary: facts.length > 0 ? `${name} (${facts.join(', ')})` : name,
     throttled,
-    // Some faults of the server's come with a status of 400: the model says whose fault it is.
-    retryable: throttled || unanswered || error.$fault === 'server' || (status ?? 0) >= 500,
+    retryable: throttled || error.$fault === 'server' || !refused,
   };
 }
 

@@ -55,7 +55,7 @@ function toRecord({ response, sentAt }: Exchanged, config: Config, correlationId
   return {
     access_token: response.access_token,
     token_type: 'Bearer',
-    ...(response.scope !== undefined && { scope: response.scope }),
+    ...(typeof response.scope === 'string' && { scope: response.scope }),
     expires_in: response.expires_in ?? expiresAt - obtainedAt,
     expires_at: expiresAt,
     obtained_at: obtainedAt,

@@ -127,7 +127,7 @@ export function createTokenEndpoint({
         signal,
       },
     );
-    return { response: await readTokenResponse(response, clock), sentAt } satisfies Exchanged;
+    return { response: await readTokenResponse(response, assertion, clock), sentAt } satisfies Exchanged;
   }
 
   return { exchange };

@@ -259,6 +259,9 @@ export const scenarios: readonly Scenario[] = [
     'as a form': (assertion) =>
       json(400, { error: 'x', error_description: new URLSearchParams({ grant: 'a b', assertion }).toString() }),
     'in lines of 76 characters': (assertion) => json(400, { error: 'x', error_description: wrapped(assertion, 76) }),
+    'in lines of 64 characters': (assertion) => json(400, { error: 'x', error_description: wrapped(assertion, 64) }),
+    'in lines of 32 characters': (assertion) => json(400, { error: 'x', error_description: wrapped(assertion, 32) }),
+    'in lines of 20 characters': (assertion) => json(400, { error: 'x', error_description: wrapped(assertion, 20) }),
     'in HTML': (assertion) => html(400, assertion),
     'in HTML, though it says JSON': (assertion) => ({ body: `<pre>${assertion}</pre>` }),
     'with 401': (assertion) => json(401, { error: 'invalid_client', error_description: assertion }),

@@ -1,0 +1,73 @@
+import { describe, expect, it } from 'vitest';
+import { BrokerError } from '../../src/errors.ts';
+import { tokenLifetime } from '../../src/token-endpoint/token-lifetime.ts';
+
+const sentAtSeconds = 1_800_000_000;
+const DEFAULT_SECONDS = 600;
+
+const jwt = (claims: unknown) =>
+  ['{"alg":"ES256"}', typeof claims === 'string' ? claims : JSON.stringify(claims), 'signature']
+    .map((part) => Buffer.from(part).toString('base64url'))
+    .join('.');
+const lifetime = (access_token: string, expires_in?: number) =>
+  tokenLifetime(
+    { access_token, token_type: 'Bearer', ...(expires_in !== undefined && { expires_in }) },
+    sentAtSeconds * 1000,
+    DEFAULT_SECONDS,
+  );
+
+describe('how long a token lives', () => {
+  it('is what expires_in says, even if the token itself says otherwise', () => {
+    expect(lifetime('opaque', 900)).toBe(900);
+    expect(lifetime(jwt({ exp: sentAtSeconds + 60 }), 900)).toBe(900);
+    expect(lifetime('opaque', 0.5)).toBe(0.5);
+  });
+
+  it('is never more than a day: more would be a unit mistaken', () => {
+    expect(lifetime('opaque', 900_000)).toBe(86_400);
+    expect(lifetime(jwt({ exp: (sentAtSeconds + 900) * 1000 }))).toBe(86_400);
+  });
+
+  it.each([
+    ['exp', { exp: sentAtSeconds + 700 }, 700],
+    ['exp and iat, by the same clock', { exp: sentAtSeconds + 700, iat: sentAtSeconds }, 700],
+    ['exp and iat, by a clock that is ahead', { exp: sentAtSeconds + 1_000, iat: sentAtSeconds + 300 }, 700],
+    ['exp and iat, by a clock that is behind', { exp: sentAtSeconds + 400, iat: sentAtSeconds - 300 }, 400],
+    ['an exp with a fraction', { exp: sentAtSeconds + 0.25 }, 0.25],
+  ])('is the more cautious reading of the token itself when expires_in is missing: %s', (_name, claims, seconds) => {
+    expect(lifetime(jwt(claims))).toBe(seconds);
+  });
+
+  it.each([
+    ['opaque', 'opaque'],
+    ['two parts', 'a.b'],
+    ['four parts', `${jwt({ exp: sentAtSeconds + 60 })}.more`],
+    ['claims that are not JSON', jwt('not JSON')],
+    ['claims that are null', jwt('null')],
+    ['claims that are a list', jwt([1])],
+    ['no exp', jwt({ iat: sentAtSeconds })],
+    ['exp as text', jwt({ exp: '1800000900' })],
+    ['exp null', jwt({ exp: null })],
+    ['exp without end', jwt('{"exp":1e400}')],
+    ['iat as text', jwt({ exp: sentAtSeconds + 60, iat: 'now' })],
+    ['empty claims part', 'a..c'],
+  ])('is the configured default when nothing tells it, never for ever: %s', (_name, token) => {
+    expect(lifetime(token)).toBe(DEFAULT_SECONDS);
+  });
+
+  it.each([
+    ['now', jwt({ exp: sentAtSeconds })],
+    ['a second ago', jwt({ exp: sentAtSeconds - 1 })],
+    ['before it was issued', jwt({ exp: sentAtSeconds + 60, iat: sentAtSeconds + 60 })],
+  ])('is over: a token that died %s is refused', (_name, token) => {
+    let thrown: unknown;
+    try {
+      lifetime(token);
+    } catch (error) {
+      thrown = error;
+    }
+    expect(thrown).toBeInstanceOf(BrokerError);
+    expect(thrown).toMatchObject({ code: 'TOKEN_RESPONSE_INVALID', retryable: true });
+    expect(String(thrown)).not.toContain(token);
+  });
+});
