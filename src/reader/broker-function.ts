@@ -114,15 +114,17 @@ const foreignAnswer = (functionName: string) =>
     retryable: false,
   });
 
-const denied: Record<string, string> = {
-  AccessDeniedException: "Allow this function's role lambda:InvokeFunction on the broker's function.",
-  CredentialsProviderError: 'Give this process AWS credentials.',
-  ResourceNotFoundException: 'Check brokerFunctionName, the account and the Region.',
-};
+const denied: ReadonlyMap<string, string> = new Map(
+  Object.entries({
+    AccessDeniedException: "Allow this function's role lambda:InvokeFunction on the broker's function.",
+    CredentialsProviderError: 'Give this process AWS credentials.',
+    ResourceNotFoundException: 'Check brokerFunctionName, the account and the Region.',
+  }),
+);
 
 function invocationFailure(functionName: string, thrown: unknown): TokenReaderError {
   const failure = awsFailure(thrown);
-  const remedy = denied[failure.name];
+  const remedy = denied.get(failure.name);
   const code: ReaderErrorCode = remedy ? 'BROKER_DENIED' : 'BROKER_UNREACHABLE';
   return new TokenReaderError({
     code,

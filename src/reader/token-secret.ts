@@ -54,34 +54,38 @@ export function tokenFromSecret(secretId: string, text: string | undefined): Acc
   });
 }
 
-const advice: Record<string, { code: ReaderErrorCode; remedy: string }> = {
-  AccessDeniedException: {
-    code: 'TOKEN_SECRET_DENIED',
-    remedy: "Allow this function's role secretsmanager:GetSecretValue on the token secret, and kms:Decrypt on its key.",
-  },
-  CredentialsProviderError: {
-    code: 'TOKEN_SECRET_DENIED',
-    remedy: 'Give this process AWS credentials.',
-  },
-  DecryptionFailure: {
-    code: 'TOKEN_SECRET_DENIED',
-    remedy: "Check that the secret's KMS key is enabled, and allow this function's role kms:Decrypt on it.",
-  },
-  InvalidRequestException: {
-    code: 'TOKEN_SECRET_MISSING',
-    remedy: 'The secret is scheduled for deletion: restore it, or name the one that replaced it.',
-  },
-  ResourceNotFoundException: {
-    code: 'TOKEN_SECRET_MISSING',
-    remedy: 'Check secretId, the account and the Region, and that the broker has stored its first token.',
-  },
-};
+/** By the name that the endpoint gave: a Map, because `constructor` must not find what every object has. */
+const advice: ReadonlyMap<string, { code: ReaderErrorCode; remedy: string }> = new Map(
+  Object.entries({
+    AccessDeniedException: {
+      code: 'TOKEN_SECRET_DENIED' as const,
+      remedy:
+        "Allow this function's role secretsmanager:GetSecretValue on the token secret, and kms:Decrypt on its key.",
+    },
+    CredentialsProviderError: {
+      code: 'TOKEN_SECRET_DENIED' as const,
+      remedy: 'Give this process AWS credentials.',
+    },
+    DecryptionFailure: {
+      code: 'TOKEN_SECRET_DENIED' as const,
+      remedy: "Check that the secret's KMS key is enabled, and allow this function's role kms:Decrypt on it.",
+    },
+    InvalidRequestException: {
+      code: 'TOKEN_SECRET_MISSING' as const,
+      remedy: 'The secret is scheduled for deletion: restore it, or name the one that replaced it.',
+    },
+    ResourceNotFoundException: {
+      code: 'TOKEN_SECRET_MISSING' as const,
+      remedy: 'Check secretId, the account and the Region, and that the broker has stored its first token.',
+    },
+  }),
+);
 
 /** A failed GetSecretValue on the token secret, with its code and what to do about it. */
 export function secretFailure(secretId: string, thrown: unknown): TokenReaderError {
   if (thrown instanceof TokenReaderError) return thrown;
   const failure = awsFailure(thrown);
-  const known = advice[failure.name];
+  const known = advice.get(failure.name);
   return new TokenReaderError({
     code: known?.code ?? 'TOKEN_SECRET_UNREADABLE',
     what: `The token secret ${secretId} could not be read: ${failure.summary}.`,
