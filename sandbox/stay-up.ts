@@ -1,21 +1,36 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
 import type { TickAnswer } from '../src/app.ts';
 import { bundleHandler } from './bundle.ts';
+import { createFaults } from './faults/faults.ts';
+import { type FaultyRoute, startFaultyRoute } from './faults/faulty-route.ts';
+import { parseFaultRule } from './faults/parse-rule.ts';
+import type { FaultRule } from './faults/rule.ts';
 import { startContainer } from './lambda/container.ts';
 import { startSandbox } from './sandbox.ts';
 import { schedulerTick } from './scheduler-tick.ts';
 import { narrator } from './story/narrator.ts';
 
-// `npm run sandbox`
+// `npm run sandbox`, and for instance `npm run sandbox -- --fault 'kms.Sign throttle nth=2'` (docs/reliability.md)
 const TICK_MILLISECONDS = 5_000;
 
 const { title, line, failed } = narrator;
-// It may stay up for days, and the version quota is not what it shows.
-const sandbox = await startSandbox({ secretsManager: { versionQuota: 'none' } });
-const container = await startContainer((await bundleHandler()).file, sandbox.environment);
+const rules = readRules();
+const faults = createFaults(rules, { onInjected: ({ call, fault }) => line(`fault: ${call} ${fault.kind}`) });
+const sandbox = await startSandbox({
+  awsIntercept: faults.aws,
+  d1Intercept: faults.d1,
+  // It may stay up for days, and the version quota is not what it shows.
+  secretsManager: { versionQuota: 'none' },
+});
+const route = rules.some(({ call }) => call === 'd1.connect')
+  ? await startFaultyRoute(sandbox.d1.baseUrl, faults.connection)
+  : undefined;
+const environment = environmentWith(route);
+const container = await startContainer((await bundleHandler()).file, environment);
 
 title('The sandbox is up. Paste this into another shell:');
-for (const [variable, value] of Object.entries(sandbox.environment)) console.log(`export ${variable}='${value}'`);
+for (const [variable, value] of Object.entries(environment)) console.log(`export ${variable}='${value}'`);
 title(`A tick every ${TICK_MILLISECONDS / 1000} seconds, until Ctrl-C`);
 
 const stop = new AbortController();
@@ -33,5 +48,21 @@ while (!stop.signal.aborted) {
   await delay(TICK_MILLISECONDS, undefined, { signal: stop.signal }).catch(() => {});
 }
 await container.kill();
+await route?.close();
 await sandbox.close();
 title('The sandbox is down.');
+
+/** What cannot be understood ends the process with a sentence, not with a stack. */
+function readRules(): FaultRule[] {
+  try {
+    const { values } = parseArgs({ options: { fault: { type: 'string', multiple: true, default: [] } } });
+    return values.fault.map(parseFaultRule);
+  } catch (error) {
+    failed(error instanceof Error ? error.message : 'the arguments cannot be understood');
+    process.exit(2);
+  }
+}
+
+function environmentWith(route: FaultyRoute | undefined): Readonly<Record<string, string>> {
+  return route ? { ...sandbox.environment, D1_ENVIRONMENT: route.baseUrl } : sandbox.environment;
+}

@@ -54,8 +54,8 @@ export function createTokenEndpoint({
   let connection: MutualTlsConnection | undefined;
 
   /**
-   * Exchanges an assertion for an access token (RFC 7523, section 2.1). Network errors, 429 and 5xx are tried again
-   * within the deadline, each attempt with a new assertion; other 4xx never are. A refused client certificate is read
+   * Exchanges an assertion for an access token (RFC 7523, section 2.1). Network errors, 429, 5xx and what is no
+   * token response are tried again within the deadline, each attempt with a new assertion; other 4xx never are. A refused client certificate is read
    * again at once, and gets one more attempt if it has changed.
    *
    * @throws BrokerError TOKEN_ENDPOINT_UNREACHABLE, TOKEN_ENDPOINT_REJECTED, TOKEN_RESPONSE_INVALID,
