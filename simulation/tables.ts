@@ -1,0 +1,56 @@
+import type { Compared, OutageFigure, Row } from './experiments.ts';
+import { outageMinutes } from './experiments.ts';
+
+/** Two significant digits; what is zero looks like it. */
+export const percent = (share: number): string => (share === 0 ? '0' : `${Number((share * 100).toPrecision(2))} %`);
+
+const seconds = (value: number): string => (value === 0 ? '0' : String(Math.ceil(value)));
+
+const columns: readonly { readonly title: string; readonly cell: (row: Row) => string }[] = [
+  { title: 'plain', cell: ({ without }) => percent(without.plain) },
+  { title: 'reader', cell: ({ without }) => percent(without.reader) },
+  { title: 'reader with broker', cell: ({ without }) => percent(without['reader with broker']) },
+  { title: 'longest, plain (s)', cell: ({ longestSecondsWithout }) => seconds(longestSecondsWithout.plain) },
+  {
+    title: 'longest, with broker (s)',
+    cell: ({ longestSecondsWithout }) => seconds(longestSecondsWithout['reader with broker']),
+  },
+  { title: 'writes a day', cell: ({ writesPerDay }) => writesPerDay.toFixed(1) },
+  { title: 'most in a day', cell: (row) => String(row.mostWritesInADay) },
+  { title: 'most in an hour', cell: (row) => String(row.mostWritesInAnHour) },
+  { title: 'shortest between writes (s)', cell: (row) => row.shortestSecondsBetweenWrites.toFixed(1) },
+  { title: 'exchanges a day', cell: ({ exchangesPerDay }) => exchangesPerDay.toFixed(1) },
+  { title: 'quota failures a day', cell: ({ quotaFailuresPerDay }) => quotaFailuresPerDay.toFixed(0) },
+];
+
+const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
+const rule = (numbers: number): string => line(['---', ...Array<string>(numbers).fill('---:')]);
+
+/** Markdown: a table for each scenario. */
+export function policyTables(compared: readonly Compared[]): string {
+  return compared
+    .map(({ scenario, rows }) =>
+      [
+        `### ${scenario.name}`,
+        '',
+        scenario.what,
+        '',
+        line(['policy', ...columns.map(({ title }) => title)]),
+        rule(columns.length),
+        ...rows.map((row) => line([row.policy, ...columns.map(({ cell }) => cell(row))])),
+      ].join('\n'),
+    )
+    .join('\n\n');
+}
+
+/** Markdown: mean seconds without a token for each outage, by its length. */
+export function outageTable(figures: readonly OutageFigure[]): string {
+  const rows = Map.groupBy(figures, ({ policy, consumer }) => `${policy}, ${consumer}`);
+  return [
+    line(['minutes that the outage lasts', ...outageMinutes.map(String)]),
+    rule(outageMinutes.length),
+    ...[...rows].map(([title, cells]) =>
+      line([title, ...cells.map(({ secondsWithoutPerOutage }) => secondsWithoutPerOutage.toFixed(1))]),
+    ),
+  ].join('\n');
+}
