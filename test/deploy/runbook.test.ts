@@ -1,0 +1,35 @@
+import { readFile } from 'node:fs/promises';
+import { describe, expect, test } from 'vitest';
+import { errorCodes } from '../../src/errors.ts';
+
+const read = (path: string) => readFile(new URL(`../../${path}`, import.meta.url), 'utf8');
+const runbook = await read('docs/runbook.md');
+const alarms = await read('infra/alarms.yml');
+
+/** As the places where Markdown is read make them: lower case, no punctuation, hyphens for spaces. */
+const anchor = (heading: string) =>
+  heading
+    .toLowerCase()
+    .replace(/[^\w\s-]/g, '')
+    .replaceAll(' ', '-');
+const headings = (page: string) => [...page.matchAll(/^#+ (.+)$/gm)].map((match) => match[1] ?? '');
+const anchors = headings(runbook).map(anchor);
+
+describe('the runbook', () => {
+  test.each(errorCodes)('has a section for %s', (code) => {
+    expect(headings(runbook)).toContain(code);
+  });
+
+  test('has a section for each alarm, and none for another', () => {
+    const wanted = [...alarms.matchAll(/#(alarm-[\w-]+)/g)].map((match) => match[1]);
+    expect(wanted.length).toBeGreaterThanOrEqual(8);
+    expect(anchors.filter((name) => name.startsWith('alarm-')).sort()).toEqual(wanted.sort());
+  });
+
+  test('links to sections that exist', async () => {
+    const deploy = headings(await read('docs/deploy.md')).map(anchor);
+    const links = [...runbook.matchAll(/\]\((deploy\.md)?#([\w-]+)\)/g)];
+    expect(links.length).toBeGreaterThan(5);
+    for (const [link, page, name] of links) expect(page ? deploy : anchors, link).toContain(name);
+  });
+});

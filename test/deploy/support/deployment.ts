@@ -1,0 +1,132 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { CloudFormationClient } from '@aws-sdk/client-cloudformation';
+import { GetPublicKeyCommand, KMSClient } from '@aws-sdk/client-kms';
+import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
+import { DeleteObjectsCommand, ListObjectsV2Command, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import {
+  GetSecretValueCommand,
+  PutResourcePolicyCommand,
+  PutSecretValueCommand,
+  SecretsManagerClient,
+} from '@aws-sdk/client-secrets-manager';
+import { parseTokenRecord } from '../../../src/token-store/token-record.ts';
+import { ensureVenv, requirementsIn } from '../../support/python-server.ts';
+import { forMinistack } from '../ministack-deviations.ts';
+import { ISSUER_ID, KEY_ID, startD1 } from './d1.ts';
+import { ACCOUNT_ID, credentials, REGION, startMinistack } from './ministack.ts';
+import { packageService } from './package-service.ts';
+import { DeployedStack } from './stack.ts';
+
+export const STAGE = 'deploytest';
+export const STACK = `d1-token-broker-${STAGE}`;
+
+export type Deployment = Awaited<ReturnType<typeof deploy>>;
+
+/** What a bank does, from nothing to the first token, and Thales' part of it. docs/deploy.md is the same in words. */
+export async function deploy() {
+  const folder = await mkdtemp(join(tmpdir(), 'd1-token-broker-deploy-'));
+  const [ministack, d1, tools] = await Promise.all([
+    startMinistack(folder),
+    startD1(),
+    ensureVenv('deploy-tools', requirementsIn(new URL('tools.requirements.txt', import.meta.url))),
+  ]);
+  const place = { region: REGION, endpoint: ministack.url, credentials };
+  const cloudFormation = new CloudFormationClient(place);
+  const s3 = new S3Client({ ...place, forcePathStyle: true });
+  const kms = new KMSClient(place);
+  const secretsManager = new SecretsManagerClient(place);
+  const lambda = new LambdaClient(place);
+
+  const packaging = {
+    stage: STAGE,
+    parameters: { issuerId: ISSUER_ID, keyId: KEY_ID, environment: d1.server.baseUrl, onboarded: 'true' },
+  };
+  const pack = (name: string) => packageService(join(folder, name), packaging);
+  const upload = (Bucket: string | undefined, Key: string, Body: Buffer) =>
+    s3.send(new PutObjectCommand({ Bucket, Key, Body }));
+
+  // As `osls deploy` does it: the bucket, the zip, and then everything.
+  const first = await pack('first');
+  const stack = new DeployedStack(cloudFormation, STACK);
+  const { ServerlessDeploymentBucketName: bucket } = await stack.create(first.bucketTemplate);
+  await upload(bucket, first.zipKey, first.zip);
+  const outputs = await stack.update(forMinistack(first.template));
+  if (outputs === 'unchanged') throw new Error('The stack was empty, and stayed it.');
+  const output = (name: string): string => {
+    const value = outputs[name];
+    if (value === undefined) throw new Error(`The stack has no output ${name}.`);
+    return value;
+  };
+
+  // What MiniStack's CloudFormation can't (ministack-deviations.ts, unknownTypes).
+  for (const [id, { Type, Properties }] of Object.entries(first.template.Resources)) {
+    if (Type !== 'AWS::SecretsManager::ResourcePolicy') continue;
+    const SecretId = output(`${id.replace('Policy', '')}Arn`);
+    const policy = JSON.stringify(Properties['ResourcePolicy']).replaceAll(
+      '{"Ref":"AWS::AccountId"}',
+      JSON.stringify(ACCOUNT_ID),
+    );
+    await secretsManager.send(new PutResourcePolicyCommand({ SecretId, ResourcePolicy: policy }));
+  }
+
+  // The public key goes to Thales; the certificate comes back, and into its secret.
+  const { PublicKey } = await kms.send(new GetPublicKeyCommand({ KeyId: output('SigningKeyAlias') }));
+  d1.server.provisionIssuer({ issuerId: ISSUER_ID, keyId: KEY_ID, publicKey: PublicKey ?? new Uint8Array() });
+  await secretsManager.send(
+    new PutSecretValueCommand({
+      SecretId: output('ClientCertificateSecretArn'),
+      SecretString: JSON.stringify(d1.clientCertificate),
+    }),
+  );
+
+  /** @returns The function's answer, or what Lambda says of its error. */
+  async function invoke(functionName: string, event: unknown): Promise<{ answer: unknown; error: string | undefined }> {
+    const result = await lambda.send(
+      new InvokeCommand({ FunctionName: functionName, Payload: Buffer.from(JSON.stringify(event)) }),
+    );
+    const text = Buffer.from(result.Payload ?? []).toString();
+    return { answer: text === '' ? undefined : JSON.parse(text), error: result.FunctionError };
+  }
+
+  async function storedToken() {
+    const value = await secretsManager.send(new GetSecretValueCommand({ SecretId: output('TokenSecretArn') }));
+    const result = parseTokenRecord(value.SecretString ?? '');
+    if ('why' in result) throw new Error(`The token secret holds no token record: ${result.why}.`);
+    return { record: result.record, versionId: value.VersionId ?? '' };
+  }
+
+  /** As `osls remove` does it: a bucket must be empty to be removed. */
+  async function remove(): Promise<void> {
+    const { Contents = [] } = await s3.send(new ListObjectsV2Command({ Bucket: bucket }));
+    const Objects = Contents.map(({ Key }) => ({ Key }));
+    await s3.send(new DeleteObjectsCommand({ Bucket: bucket, Delete: { Objects } }));
+    await stack.remove();
+  }
+
+  return {
+    folder,
+    ministack,
+    d1,
+    python: tools.python,
+    place,
+    cloudFormation,
+    kms,
+    secretsManager,
+    stack,
+    first,
+    pack,
+    bucket,
+    upload,
+    outputs,
+    output,
+    invoke,
+    storedToken,
+    remove,
+    async close() {
+      await Promise.all([ministack.close(), d1.close()]);
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}

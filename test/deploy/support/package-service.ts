@@ -1,0 +1,90 @@
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdir, readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+export const root = fileURLToPath(new URL('../../../', import.meta.url));
+const osls = join(root, 'node_modules', '.bin', 'osls');
+
+export interface Resource {
+  readonly Type: string;
+  readonly Condition?: string;
+  readonly DependsOn?: string | readonly string[];
+  readonly DeletionPolicy?: string;
+  readonly Properties: Readonly<Record<string, unknown>>;
+}
+
+export interface Template {
+  readonly Resources: Readonly<Record<string, Resource>>;
+  readonly Conditions?: Readonly<Record<string, unknown>>;
+  readonly Parameters?: Readonly<Record<string, unknown>>;
+  readonly Outputs?: Readonly<Record<string, unknown>>;
+}
+
+/** What a stack tells, by name. */
+export type Outputs = Readonly<Record<string, string>>;
+
+/** What `osls package` leaves behind. */
+export interface ServicePackage {
+  /** Makes the bucket that the zip goes into; osls deploys it before everything else. */
+  readonly bucketTemplate: Template;
+  readonly template: Template;
+  /** Path of `template`. */
+  readonly templateFile: string;
+  readonly zipFile: string;
+  readonly zip: Buffer;
+  readonly zipSha256: string;
+  /** Where in the bucket the template expects the zip. */
+  readonly zipKey: string;
+}
+
+/** As an operator's shell has it, but without anything that could reach AWS or log in anywhere. */
+function environment(): NodeJS.ProcessEnv {
+  const foreign = /^(AWS_|SERVERLESS_|SLS_|VITEST|NODE_ENV|NODE_OPTIONS)/;
+  const kept = Object.entries(process.env).filter(([name]) => !foreign.test(name));
+  return {
+    ...Object.fromEntries(kept),
+    PATH: `${dirname(osls)}:${process.env['PATH']}`,
+    AWS_EC2_METADATA_DISABLED: 'true',
+  };
+}
+
+/**
+ * Runs `osls package`, as `npm run package` does.
+ *
+ * @param folder Where the package goes.
+ * @throws Error whose `stderr` and `stdout` say why, when osls refuses.
+ */
+export async function packageService(
+  folder: string,
+  { stage, parameters = {} }: { stage?: string; parameters?: Readonly<Record<string, string>> } = {},
+): Promise<ServicePackage> {
+  const args = ['package', '--package', folder];
+  if (stage !== undefined) args.push('--stage', stage);
+  for (const [name, value] of Object.entries(parameters)) args.push('--param', `${name}=${value}`);
+  // serverless-esbuild leaves its temporary folder behind.
+  const TMPDIR = `${folder}.tmp`;
+  await mkdir(TMPDIR, { recursive: true });
+  await run(osls, args, { cwd: root, env: { ...environment(), TMPDIR } });
+
+  const templateFile = join(folder, 'cloudformation-template-update-stack.json');
+  const zipFile = join(folder, 'd1-token-broker.zip');
+  const template: Template = JSON.parse(await readFile(templateFile, 'utf8'));
+  const bucketTemplate: Template = JSON.parse(
+    await readFile(join(folder, 'cloudformation-template-create-stack.json'), 'utf8'),
+  );
+  const zip = await readFile(zipFile);
+  const code = template.Resources['BrokerLambdaFunction']?.Properties['Code'] as { S3Key: string };
+  return {
+    bucketTemplate,
+    template,
+    templateFile,
+    zipFile,
+    zip,
+    zipSha256: createHash('sha256').update(zip).digest('hex'),
+    zipKey: code.S3Key,
+  };
+}

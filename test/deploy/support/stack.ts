@@ -1,0 +1,83 @@
+import {
+  type CloudFormationClient,
+  CreateStackCommand,
+  DeleteStackCommand,
+  DescribeStackEventsCommand,
+  DescribeStackResourceCommand,
+  DescribeStacksCommand,
+  type Stack,
+  UpdateStackCommand,
+} from '@aws-sdk/client-cloudformation';
+import type { Outputs, Template } from './package-service.ts';
+
+const PAUSE_MILLISECONDS = 250;
+const PATIENCE_MILLISECONDS = 120_000;
+const Capabilities = ['CAPABILITY_NAMED_IAM' as const];
+
+/** A CloudFormation stack, with the calls that osls makes. */
+export class DeployedStack {
+  readonly name: string;
+  readonly #client: CloudFormationClient;
+
+  constructor(client: CloudFormationClient, name: string) {
+    this.#client = client;
+    this.name = name;
+  }
+
+  async create(template: Template): Promise<Outputs> {
+    await this.#client.send(
+      new CreateStackCommand({ StackName: this.name, TemplateBody: JSON.stringify(template), Capabilities }),
+    );
+    return outputs(await this.#settle('CREATE_COMPLETE'));
+  }
+
+  /** @returns `unchanged` when CloudFormation says that there is nothing to do. */
+  async update(template: Template): Promise<Outputs | 'unchanged'> {
+    try {
+      await this.#client.send(
+        new UpdateStackCommand({ StackName: this.name, TemplateBody: JSON.stringify(template), Capabilities }),
+      );
+    } catch (error) {
+      if (error instanceof Error && /No updates are to be performed/.test(error.message)) return 'unchanged';
+      throw error;
+    }
+    return outputs(await this.#settle('UPDATE_COMPLETE'));
+  }
+
+  async remove(): Promise<void> {
+    const StackName = (await this.describe()).StackId ?? this.name;
+    await this.#client.send(new DeleteStackCommand({ StackName }));
+    await this.#settle('DELETE_COMPLETE', StackName);
+  }
+
+  async describe(StackName = this.name): Promise<Stack> {
+    const { Stacks } = await this.#client.send(new DescribeStacksCommand({ StackName }));
+    if (!Stacks?.[0]) throw new Error(`There is no stack ${StackName}.`);
+    return Stacks[0];
+  }
+
+  resource(LogicalResourceId: string) {
+    return this.#client.send(new DescribeStackResourceCommand({ StackName: this.name, LogicalResourceId }));
+  }
+
+  async #settle(expected: string, id?: string): Promise<Stack> {
+    const until = Date.now() + PATIENCE_MILLISECONDS;
+    for (;;) {
+      const stack = await this.describe(id);
+      if (stack.StackStatus === expected) return stack;
+      const busy = stack.StackStatus?.endsWith('_IN_PROGRESS') && !stack.StackStatus.includes('ROLLBACK');
+      if (!busy || Date.now() > until) throw new Error(`Stack ${this.name}: ${await this.#why(id)}`);
+      await new Promise((resolve) => setTimeout(resolve, PAUSE_MILLISECONDS));
+    }
+  }
+
+  async #why(StackName = this.name): Promise<string> {
+    const { StackEvents = [] } = await this.#client.send(new DescribeStackEventsCommand({ StackName }));
+    return StackEvents.filter((event) => event.ResourceStatus?.includes('FAILED') || event.ResourceStatusReason)
+      .map((event) => `${event.LogicalResourceId} ${event.ResourceStatus}: ${event.ResourceStatusReason}`)
+      .join('\n');
+  }
+}
+
+const outputs = (stack: Stack): Outputs =>
+  Object.fromEntries((stack.Outputs ?? []).map(({ OutputKey = '', OutputValue = '' }) => [OutputKey, OutputValue]));
