@@ -6,10 +6,13 @@ import type { TokenRecord } from '../token-store/token-record.ts';
 import type { Snapshot, TokenStore } from '../token-store/token-store.ts';
 import { type Judge, judgeForCaller, judgeForTick, type Reason } from './decide.ts';
 import { type Obtain, SHORTEST_REFRESH_MILLISECONDS } from './obtain.ts';
+import { earlyByMilliseconds } from './pace.ts';
 import { SingleFlight } from './single-flight.ts';
 
 /** The write gives up this much sooner than those who wait for it, so that they hear which step was slow. */
 const WRITE_MARGIN_MILLISECONDS = 100;
+/** A tick that is too soon for the next write by no more than this waits; otherwise the next tick will do. */
+const LONGEST_WAIT_MILLISECONDS = 5_000;
 
 /** Where the token that a caller got came from. */
 export type Source = 'memory' | 'secret' | 'exchange';
@@ -28,7 +31,8 @@ interface Refreshed extends Held {
 
 export interface TickOutcome extends Held {
   readonly refreshed: boolean;
-  readonly reason: Reason | 'superseded';
+  /** `paced`: due, but the secret was written less than ten minutes ago, and there is time. */
+  readonly reason: Reason | 'superseded' | 'paced';
 }
 
 export interface TokenOutcome extends Held {
@@ -51,7 +55,7 @@ export function createBroker({
 }) {
   /** The newest token that this container has seen. */
   let memory: Held | undefined;
-  /** A token that was obtained and could not be stored; the next tick tries again. */
+  /** A token that was obtained and is not in the secret, because that failed or it was too soon; a tick stores it. */
   let unstored: TokenRecord | undefined;
   const reads = new SingleFlight<Snapshot>(clock);
   const refreshes = new SingleFlight<Refreshed>(clock);
@@ -67,7 +71,15 @@ export function createBroker({
     const verdict = judgeSnapshot(snapshot, judge);
     if (verdict.good) return { ...verdict.held, refreshed: false, reason: verdict.reason };
 
-    const refreshed = await refresh(snapshot, judge, call);
+    const early = earlyByMilliseconds(snapshot, clock.now());
+    if (verdict.held && early > LONGEST_WAIT_MILLISECONDS) {
+      return { ...verdict.held, refreshed: false, reason: 'paced' };
+    }
+    if (early > 0) await clock.sleep(early);
+
+    let refreshed = await refresh(snapshot, judge, 'store', call);
+    // The refresh may have been under way for a caller whose token was not to be stored yet.
+    if (!refreshed.versionId && !refreshed.notStored) refreshed = await refresh(snapshot, judge, 'store', call);
     if (refreshed.notStored) throw refreshed.notStored;
     const { record, versionId, superseded } = refreshed;
     return { record, versionId, refreshed: !superseded, reason: superseded ? 'superseded' : verdict.reason };
@@ -90,7 +102,13 @@ export function createBroker({
     if (memory && judge(memory.record).good) return { ...memory, source: 'memory' };
 
     try {
-      const { record, versionId, superseded, notStored } = await refresh(snapshot, judge, call);
+      const early = snapshot instanceof BrokerError || wish.force ? 0 : earlyByMilliseconds(snapshot, clock.now());
+      const { record, versionId, superseded, notStored } = await refresh(
+        snapshot,
+        judge,
+        early > 0 ? 'keep' : 'store',
+        call,
+      );
       if (notStored && notStored !== snapshot) call.journal.warn(notStored);
       return { record, versionId, source: superseded ? 'secret' : 'exchange' };
     } catch (error) {
@@ -129,12 +147,22 @@ export function createBroker({
    * One refresh at a time, whoever waits for it.
    *
    * @param snapshot What the new token replaces, or why that is not known: then it can't be stored.
+   * @param then Whether to store the token, or to keep it in memory because the secret was written a short while ago.
    */
-  function refresh(snapshot: Snapshot | BrokerError, judge: Judge, call: Call): Promise<Refreshed> {
+  function refresh(
+    snapshot: Snapshot | BrokerError,
+    judge: Judge,
+    then: 'store' | 'keep',
+    call: Call,
+  ): Promise<Refreshed> {
     if (!refreshes.underWay) call.deadline.mustLeave(SHORTEST_REFRESH_MILLISECONDS, 'a refresh');
     return refreshes.join('the refresh', call.deadline, async (deadline) => {
       const record = unstored && judge(unstored).good ? unstored : await obtain(call, deadline);
       remember({ record, versionId: undefined });
+      if (then === 'keep') {
+        unstored = record;
+        return { record, versionId: undefined, superseded: false, notStored: undefined };
+      }
       try {
         if (snapshot instanceof BrokerError) throw snapshot;
         const writeDeadline = deadline.earlier(WRITE_MARGIN_MILLISECONDS);
@@ -163,12 +191,11 @@ export function createBroker({
 
 type Verdict =
   | { readonly good: true; readonly reason: Reason; readonly held: Held }
-  | { readonly good: false; readonly reason: Reason };
+  | { readonly good: false; readonly reason: Reason; readonly held: Held | undefined };
 
 function judgeSnapshot({ record, versionId, foreign }: Snapshot, judge: Judge): Verdict {
-  if (!record) return { good: false, reason: foreign ? 'foreign' : 'missing' };
-  const { good, reason } = judge(record);
-  return good ? { good, reason, held: { record, versionId } } : { good, reason };
+  if (!record) return { good: false, reason: foreign ? 'foreign' : 'missing', held: undefined };
+  return { ...judge(record), held: { record, versionId } };
 }
 
 const foreignValue = (secretId: string, why: string) =>

@@ -15,6 +15,8 @@ import { parseTokenRecord, type TokenRecord } from './token-record.ts';
 export interface Snapshot {
   /** Absent when the secret has no current version yet. */
   readonly versionId?: string | undefined;
+  /** Milliseconds since 1970 UTC: when that version was written. */
+  readonly writtenAt?: number | undefined;
   readonly record?: TokenRecord | undefined;
   /** Present when there is a value that is not a token record of this issuer: why it is not. */
   readonly foreign?: string | undefined;
@@ -53,7 +55,11 @@ export function createTokenStore({
   async function read(signal: AbortSignal): Promise<Snapshot> {
     try {
       const value = await client.send(new GetSecretValueCommand({ SecretId: secretId }), { abortSignal: signal });
-      return { versionId: value.VersionId, ...understand(value.SecretString, issuerId) };
+      return {
+        versionId: value.VersionId,
+        writtenAt: value.CreatedDate?.getTime(),
+        ...understand(value.SecretString, issuerId),
+      };
     } catch (error) {
       // AWS answers alike for "no such secret" and "no value yet"; only DescribeSecret tells them apart.
       if (error instanceof ResourceNotFoundException && (await exists(signal))) return {};

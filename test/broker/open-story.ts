@@ -25,7 +25,7 @@ export interface Story extends Bank {
   warnings(): string[];
   /** A clock that shows the bank's time and then stands still, for a container whose deadlines are the story. */
   ownClock(): FakeClock;
-  /** Puts a record into the secret as another container would have; gives its version id. */
+  /** Puts a record into the secret as another container would have, when it was obtained; gives its version id. */
   store(record: TokenRecord): Promise<string>;
   /** Puts a text, or a binary value, into the secret. */
   putAside(value: { SecretString: string } | { SecretBinary: string }): Promise<string>;
@@ -91,7 +91,15 @@ export async function openStory(
     },
     warnings: printed.warnings,
     ownClock: () => new FakeClock({ startsAt: clock.now() }),
-    store: (record) => putAside({ SecretString: JSON.stringify(record) }),
+    async store(record) {
+      const age = clock.now() - record.obtained_at * 1000;
+      clock.advance(-age);
+      try {
+        return await putAside({ SecretString: JSON.stringify(record) });
+      } finally {
+        clock.advance(age);
+      }
+    },
     putAside,
     recordOf: (age, life = 900) =>
       sampleRecord({

@@ -21,7 +21,7 @@ describe('Reading the token secret', () => {
   it('gives the record and the version that it came from, for one call', async () => {
     const { store, signal, putAside, calls } = await openStore();
     const versionId = await putAside(textOf(sampleRecord()));
-    expect(await store.read(signal)).toEqual({ versionId, record: sampleRecord() });
+    expect(await store.read(signal)).toEqual({ versionId, writtenAt: expect.any(Number), record: sampleRecord() });
     expect(calls.all().map(({ operation }) => operation)).toEqual(['GetSecretValue']);
   });
 
@@ -34,7 +34,7 @@ describe('Reading the token secret', () => {
   it.each(['\n', '  \t '])('takes an empty text (%j) for a first run too', async (SecretString) => {
     const { store, signal, putAside } = await openStore();
     const versionId = await putAside({ SecretString });
-    expect(await store.read(signal)).toEqual({ versionId });
+    expect(await store.read(signal)).toEqual({ versionId, writtenAt: expect.any(Number) });
   });
 
   it.each([
@@ -52,7 +52,7 @@ describe('Reading the token secret', () => {
     const { store, signal, putAside } = await openStore();
     const versionId = await putAside(value);
     const snapshot = await store.read(signal);
-    expect(snapshot).toEqual({ versionId, foreign: why });
+    expect(snapshot).toEqual({ versionId, writtenAt: expect.any(Number), foreign: why });
     expect(JSON.stringify(snapshot)).not.toMatch(/hunter2/i);
   });
 
