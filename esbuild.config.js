@@ -1,4 +1,4 @@
-import { mkdir, rename } from 'node:fs/promises';
+import { mkdir, rename, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -8,6 +8,8 @@ const options = {
   platform: 'node',
   target: 'node24',
   format: 'esm',
+  // What is imported with import() gets a file of its own, which is loaded when it is needed.
+  splitting: true,
   outExtension: { '.js': '.mjs' },
   mainFields: ['module', 'main'],
   minify: true,
@@ -34,12 +36,16 @@ const packaging = {
   plugins: [sourceMapsAside(join('.osls', 'source-maps'))],
 };
 
-/** Everything beside the bundle gets into the zip. The source map must not: it is for whoever reads a stack trace. */
+/**
+ * Everything beside the bundle gets into the zip. Source maps must not, they are for whoever reads a stack trace; nor
+ * what an earlier bundle left, whose files had other names.
+ */
 function sourceMapsAside(folder) {
   return {
     name: 'source-maps-aside',
     setup(build) {
       build.initialOptions.metafile = true;
+      build.onStart(() => rm(join('.osls', 'bundle', 'src'), { recursive: true, force: true }));
       build.onEnd(async ({ metafile }) => {
         await mkdir(folder, { recursive: true });
         const maps = Object.keys(metafile?.outputs ?? {}).filter((file) => file.endsWith('.map'));

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { build } from 'esbuild';
 import bundleOptions from '../esbuild.config.js';
 import { median } from './statistics.ts';
+import { dependencyTable } from './tables.ts';
 
 // `npm run bench:dependencies`: what each runtime dependency adds, in bytes of bundle and in milliseconds of cold start.
 // What is imported is what src/ imports, so that tree shaking works as it does in the product.
@@ -19,6 +20,8 @@ const imports: Record<string, string> = {
   'asn1.js': "import asn1 from 'asn1.js'; globalThis.used = asn1.define('X', function () { this.int(); });",
   oauth4webapi:
     "import { customFetch, genericTokenEndpointRequest } from 'oauth4webapi'; globalThis.used = [customFetch, genericTokenEndpointRequest];",
+  'oauth4webapi, one request':
+    "import { customFetch, genericTokenEndpointRequest } from 'oauth4webapi'; await genericTokenEndpointRequest({ issuer: 'https://x', token_endpoint: 'https://x/' }, { client_id: 'x' }, () => {}, 'x', { assertion: 'x' }, { [customFetch]: async () => ({}) });",
   valibot:
     "import * as v from 'valibot'; globalThis.used = v.pipe(v.looseObject({ a: v.optional(v.string()) }), v.check(() => true));",
   '@aws-lambda-powertools/logger':
@@ -27,36 +30,49 @@ const imports: Record<string, string> = {
     "import { Metrics } from '@aws-lambda-powertools/metrics'; globalThis.used = new Metrics();",
 };
 
-const folder = mkdtempSync(join(tmpdir(), 'd1-token-broker-bench-'));
-const root = join(import.meta.dirname, '..');
-const bundles = await Promise.all(
-  Object.entries(imports).map(async ([name, contents], index) => {
-    const outfile = join(folder, `${index}.mjs`);
-    const { outExtension: _, ...options } = bundleOptions();
-    const result = await build({
-      ...options,
-      sourcemap: false,
-      stdin: { contents, resolveDir: root },
-      outfile,
-      metafile: true,
-    });
-    return { name, outfile, bytes: Object.values(result.metafile.outputs)[0]?.bytes ?? 0, times: [] as number[] };
-  }),
-);
-// Interleaved: whatever else the machine does, it does to all of them.
-for (let run = 0; run < RUNS; run += 1) {
-  for (const bundle of bundles) {
-    const began = process.hrtime.bigint();
-    execFileSync(process.execPath, [bundle.outfile], { stdio: 'ignore' });
-    bundle.times.push(Number(process.hrtime.bigint() - began) / 1e6);
-  }
+export interface DependencyCost {
+  readonly name: string;
+  /** Added to the bundle, minified. */
+  readonly bytes: number;
+  /** Added to a process that does nothing, until it has ended. */
+  readonly milliseconds: number;
 }
-rmSync(folder, { recursive: true });
 
-const [floor] = bundles;
-console.log('| dependency | bytes in the bundle | added cold start (ms) |\n| --- | ---: | ---: |');
-for (const { name, bytes, times } of bundles.slice(1)) {
-  console.log(
-    `| ${name} | ${bytes - (floor?.bytes ?? 0)} | ${(median(times) - median(floor?.times ?? [])).toFixed(1)} |`,
+/** Each dependency alone in a bundle, made with the options of our own. */
+export async function benchDependencies(runs = RUNS): Promise<DependencyCost[]> {
+  const folder = mkdtempSync(join(tmpdir(), 'd1-token-broker-bench-'));
+  const root = join(import.meta.dirname, '..');
+  const { outExtension: _, ...options } = bundleOptions();
+  const bundles = await Promise.all(
+    Object.entries(imports).map(async ([name, contents], index) => {
+      const outfile = join(folder, `${index}.mjs`);
+      const stdin = { contents, resolveDir: root };
+      const { metafile } = await build({
+        ...options,
+        splitting: false,
+        sourcemap: false,
+        stdin,
+        outfile,
+        metafile: true,
+      });
+      return { name, outfile, bytes: Object.values(metafile.outputs)[0]?.bytes ?? 0, times: [] as number[] };
+    }),
   );
+  // Interleaved: whatever else the machine does, it does to all of them.
+  for (let run = 0; run < runs; run += 1) {
+    for (const bundle of bundles) {
+      const began = process.hrtime.bigint();
+      execFileSync(process.execPath, [bundle.outfile], { stdio: 'ignore' });
+      bundle.times.push(Number(process.hrtime.bigint() - began) / 1e6);
+    }
+  }
+  rmSync(folder, { recursive: true });
+  const [nothing, ...rest] = bundles.map(({ name, bytes, times }) => ({ name, bytes, milliseconds: median(times) }));
+  return rest.map(({ name, bytes, milliseconds }) => ({
+    name,
+    bytes: bytes - (nothing?.bytes ?? 0),
+    milliseconds: milliseconds - (nothing?.milliseconds ?? 0),
+  }));
 }
+
+if (import.meta.main) console.log(dependencyTable(await benchDependencies()));

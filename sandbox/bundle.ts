@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { build } from 'esbuild';
 import bundleOptions from '../esbuild.config.js';
@@ -9,16 +9,18 @@ const root = join(import.meta.dirname, '..');
 export async function bundleHandler(
   outdir = join(root, '.build', 'handler'),
 ): Promise<{ file: string; bytes: number }> {
-  await mkdir(outdir, { recursive: true });
+  await rm(outdir, { recursive: true, force: true });
   const { metafile } = await build({
     ...bundleOptions(),
-    entryPoints: [join(root, 'src', 'handler.ts')],
-    outdir,
+    absWorkingDir: root,
+    entryPoints: [join('src', 'handler.ts')],
+    // As deep as where serverless-esbuild puts it: the names of the chunks depend on that.
+    outdir: join(outdir, 'src'),
     metafile: true,
     logLevel: 'error',
   });
   const bytes = Object.entries(metafile.outputs)
     .filter(([name]) => name.endsWith('.mjs'))
     .reduce((sum, [, output]) => sum + output.bytes, 0);
-  return { file: join(outdir, 'handler.mjs'), bytes };
+  return { file: join(outdir, 'src', 'handler.mjs'), bytes };
 }

@@ -1,7 +1,7 @@
 import type { KMSClient } from '@aws-sdk/client-kms';
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import type { Context } from 'aws-lambda';
-import { createKmsSigner } from './assertion/kms-signer.ts';
+import type { Sign } from './assertion/kms-signer.ts';
 import { createBroker, type TickOutcome, type TokenOutcome } from './broker/broker.ts';
 import { createObtain } from './broker/obtain.ts';
 import type { Call } from './call.ts';
@@ -67,11 +67,21 @@ export function createApp({ config, kms, secretsManager, clock, random, telemetr
     clock,
     random,
   });
-  const sign = createKmsSigner(kms, config.signingKeyId);
+  let signer: Promise<Sign> | undefined;
+  const sign: Sign = async (input, signal) => {
+    signer ??= loadSigner();
+    return (await signer)(input, signal);
+  };
   const obtain = createObtain({ config, sign, tokenEndpoint, clock, random });
   const store = createTokenStore({ client: secretsManager, secretId, issuerId, random });
   const broker = createBroker({ config, store, obtain, clock });
   const rotate = createRotation({ client: secretsManager, secretId, issuerId, obtain, clock });
+
+  /** When the first refresh comes: whoever asks for a token that lives does not wait for asn1.js to load. */
+  async function loadSigner(): Promise<Sign> {
+    const { createKmsSigner } = await import('./assertion/kms-signer.ts');
+    return createKmsSigner(kms, config.signingKeyId);
+  }
 
   return async (event: unknown, context: InvocationContext): Promise<TickAnswer | TokenAnswer | undefined> => {
     const began = clock.now();

@@ -33,16 +33,17 @@ describe('writes', () => {
     ['without faults', noFaults],
     ['with outages and failures', fourMinuteOutages],
     ['with ticks that come twice', { ...noFaults, ticks: { ...noFaults.ticks, duplicatedShare: 0.5 } }],
-    ['with clocks astray', { ...fourMinuteOutages, clockErrorSeconds: 30 }],
-  ])('are ten minutes apart, %s', async (_what, faults) => {
+    ['with Secrets Manager throttling', { ...fourMinuteOutages, throttledShare: 0.3 }],
+  ])('are never less than ten minutes apart, %s', async (_what, faults) => {
     const figures = await run(world({ faults }));
-    expect(shortestBetweenWrites(figures)).toBeGreaterThan(600 - JITTER_SECONDS);
+    expect(shortestBetweenWrites(figures)).toBeGreaterThanOrEqual(600);
     expect(mostWritesInADay(figures)).toBeLessThanOrEqual(145);
   });
 
-  it('are at most one per ten minutes on average when Secrets Manager throttles', async () => {
-    const faults = { ...fourMinuteOutages, throttledShare: 0.3 };
-    expect(mostWritesInADay(await run(world({ faults })))).toBeLessThanOrEqual(145);
+  it('may come a few seconds sooner when the clocks of containers are half a minute astray', async () => {
+    const figures = await run(world({ faults: { ...fourMinuteOutages, clockErrorSeconds: 30 } }));
+    expect(shortestBetweenWrites(figures)).toBeGreaterThan(540);
+    expect(mostWritesInADay(figures)).toBeLessThanOrEqual(145);
   });
 
   it('that are forced are at most one a minute, however many readers saw a 401', async () => {
