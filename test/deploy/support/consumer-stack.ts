@@ -8,10 +8,12 @@ import esbuildOptions from '../../../esbuild.config.js';
 import { ACCOUNT_ID } from './ministack.ts';
 import type { Outputs, Template } from './package-service.ts';
 
-/** Bundles and zips the consumer, with the options of the broker's own bundle. */
+/** Bundles and zips the consumer, with the other options of the broker's own bundle. */
 export async function packageConsumer(python: string, folder: string): Promise<Buffer> {
   await build({
     ...esbuildOptions(),
+    // One file, as most people's bundles.
+    splitting: false,
     sourcemap: false,
     entryPoints: { index: fileURLToPath(new URL('../consumers/reader-function.ts', import.meta.url)) },
     outdir: folder,
