@@ -1,20 +1,7 @@
-import { parse, View } from 'vega';
-import { compile, type TopLevelSpec } from 'vega-lite';
+import { common, svg } from '../simulation/svg.ts';
 import type { ColdStartBench } from './cold-start.ts';
 import type { RefreshLatencyBench } from './refresh-latency.ts';
 import type { SizeBench } from './size.ts';
-
-const common = { background: 'white', config: { font: 'sans-serif', view: { stroke: '#ddd' } } } as const;
-
-/** Vega without a browser, as simulation/plots.ts has it. */
-async function svg(spec: TopLevelSpec): Promise<string> {
-  const view = new View(parse(compile(spec).spec), { renderer: 'none' });
-  try {
-    return `${await view.toSVG()}\n`;
-  } finally {
-    view.finalize();
-  }
-}
 
 /** What each function needs from the start of its process to its first answer, in parts. */
 export function plotColdStart({ cached, refresh }: ColdStartBench): Promise<string> {

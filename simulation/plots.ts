@@ -1,7 +1,6 @@
-import { parse, View } from 'vega';
-import { compile, type TopLevelSpec } from 'vega-lite';
 import type { Compared, OutageFigure } from './experiments.ts';
 import { policies } from './schedule.ts';
+import { common, svg } from './svg.ts';
 import type { Sample } from './world.ts';
 
 /** Where a logarithmic axis shows zero, in percent; one failed call in a fortnight is above it. */
@@ -10,17 +9,6 @@ const ZERO_PERCENT = 0.0001;
 const policyNames = Object.values(policies).map(({ name }) => name);
 /** Okabe and Ito's colours, which colour-blind readers tell apart; each consumer also has a shape of its own. */
 const consumerColours = { domain: ['plain', 'reader', 'reader with broker'], range: ['#d55e00', '#e69f00', '#0072b2'] };
-const common = { background: 'white', config: { font: 'sans-serif', view: { stroke: '#ddd' } } } as const;
-
-/** Vega without a browser; what it draws depends on the specification alone. */
-async function svg(spec: TopLevelSpec): Promise<string> {
-  const view = new View(parse(compile(spec).spec), { renderer: 'none' });
-  try {
-    return `${await view.toSVG()}\n`;
-  } finally {
-    view.finalize();
-  }
-}
 
 /** Share of the time without a live token: a panel for each scenario, a row for each policy. */
 export function plotSharesWithout(compared: readonly Compared[]): Promise<string> {

@@ -43,7 +43,7 @@ export interface D1ServerOptions {
    * A handshake that failed is no request: it is in `refusedHandshakes`.
    */
   calls: Pick<CallLog, 'record'>;
-  /** Default 0: any free port of 127.0.0.1. */
+  /** Default 0: a free port of 127.0.0.1, whichever it is. */
   port?: number;
   intercept?: Intercept;
   /** Default 900, as in the D1 documentation. */
