@@ -5,6 +5,7 @@ import { Kms } from './aws/kms.ts';
 import { SecretsManager, type SecretsManagerOptions } from './aws/secrets-manager.ts';
 import { CallLog } from './calls.ts';
 import { type CertificateAuthority, createCertificateAuthority } from './certificates.ts';
+import type { TokenHabits } from './d1/authorization-server.ts';
 import { type Intercept as D1Intercept, type D1Server, startD1Server } from './d1/server.ts';
 
 export const REGION = 'eu-west-1';
@@ -15,7 +16,7 @@ export const SIGNING_KEY_ALIAS = 'alias/d1-token-broker-signing';
 export const TOKEN_SECRET = 'd1/access-token';
 export const CLIENT_CERTIFICATE_SECRET = 'd1/client-certificate';
 
-export interface SandboxOptions {
+export interface SandboxOptions extends TokenHabits {
   /** For KMS, Secrets Manager and D1. Certificates live on the machine's clock: TLS knows no other. */
   readonly clock?: Pick<Clock, 'now'>;
   readonly awsIntercept?: AwsIntercept;
@@ -78,6 +79,8 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
       clientCertificateAuthorityPem: clientAuthority.certificatePem,
       ...(options.d1Intercept && { intercept: options.d1Intercept }),
       ...(options.tokenLifetimeSeconds !== undefined && { tokenLifetimeSeconds: options.tokenLifetimeSeconds }),
+      ...(options.tokenReuseUntilSeconds !== undefined && { tokenReuseUntilSeconds: options.tokenReuseUntilSeconds }),
+      ...(options.oneTokenAtATime !== undefined && { oneTokenAtATime: options.oneTokenAtATime }),
     }),
   ]);
 

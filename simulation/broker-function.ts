@@ -1,13 +1,14 @@
-import { createBroker } from '../src/broker/broker.ts';
-import { createObtain } from '../src/broker/obtain.ts';
-import type { Call } from '../src/call.ts';
-import { type Clock, nowSeconds } from '../src/clock.ts';
+import { randomUUID } from 'node:crypto';
+import { PutSecretValueCommand } from '@aws-sdk/client-secrets-manager';
+import { createApp } from '../src/app.ts';
+import type { Sign } from '../src/assertion/kms-signer.ts';
+import type { Clock } from '../src/clock.ts';
 import { type Config, readConfig } from '../src/config.ts';
-import { Deadline } from '../src/deadline.ts';
-import { asBrokerError, BrokerError, type ErrorCode } from '../src/errors.ts';
-import { parseEvent } from '../src/events.ts';
-import { Journal } from '../src/telemetry/journal.ts';
-import { secondsLeft } from '../src/token-store/token-record.ts';
+import { BrokerError, type ErrorCode } from '../src/errors.ts';
+import type { Random } from '../src/random.ts';
+import type { TokenEndpoint } from '../src/token-endpoint/token-endpoint.ts';
+import { storeFailure } from '../src/token-store/store-failure.ts';
+import type { TokenRecord } from '../src/token-store/token-record.ts';
 import { createTokenStore } from '../src/token-store/token-store.ts';
 import type { D1 } from './d1.ts';
 import type { SimulatedClient } from './secrets-manager-client.ts';
@@ -25,7 +26,8 @@ const config: Config = readConfig({
   D1_CLIENT_CERTIFICATE_SECRET_ID: 'd1/client-certificate',
 });
 
-const TIMEOUT_MILLISECONDS = 30_000;
+/** As serverless.yml sets it. */
+export const TIMEOUT_MILLISECONDS = 90_000;
 const COLD_START_MILLISECONDS = 300;
 /** Lambda replaces containers now and then, and their memory with them. */
 const CONTAINER_LIFE_MILLISECONDS = 2 * 3_600_000;
@@ -42,6 +44,57 @@ export interface Invocation {
   readonly answer: Record<string, unknown> | undefined;
   readonly error: BrokerError | undefined;
   readonly warnings: readonly BrokerError[];
+}
+
+export type Handle = (event: unknown, context: { getRemainingTimeInMillis: () => number }) => Promise<Invocation>;
+
+/**
+ * What one container runs: `createApp` itself, on a signer, a token endpoint and a Secrets Manager client that are simulated.
+ *
+ * @throws Whatever comes out of it that is no BrokerError: nothing should.
+ */
+export function createContainerApp({
+  client,
+  sign,
+  tokenEndpoint,
+  clock,
+  random,
+}: {
+  client: SimulatedClient;
+  sign: Sign;
+  tokenEndpoint: TokenEndpoint;
+  clock: Clock;
+  random: Random;
+}): Handle {
+  const heard = new Map<string, BrokerError[]>();
+  const store = createTokenStore({ client, secretId: config.tokenSecretId, issuerId: config.issuerId });
+  const app = createApp({
+    config,
+    sign,
+    tokenEndpoint,
+    store,
+    clock,
+    random,
+    telemetry: {
+      begin: () => {},
+      warn: (warning, correlationId) => {
+        heard.set(correlationId, [...(heard.get(correlationId) ?? []), warning]);
+      },
+      succeeded: () => {},
+      failed: () => {},
+    },
+  });
+  return async (event, context) => {
+    heard.clear();
+    const warnings = () => [...heard.values()].flat();
+    try {
+      const answer = await app(event, context);
+      return { answer: answer && { ...answer }, error: undefined, warnings: warnings() };
+    } catch (thrown) {
+      if (!(thrown instanceof BrokerError)) throw thrown;
+      return { answer: undefined, error: thrown, warnings: warnings() };
+    }
+  };
 }
 
 /**
@@ -91,7 +144,7 @@ export class BrokerFunction {
     const invocation = await container.handle(event);
     container.busy = false;
     for (const { code } of [...invocation.warnings, ...(invocation.error ? [invocation.error] : [])]) {
-      this.failures.set(code, (this.failures.get(code) ?? 0) + 1);
+      count(this.failures, code);
     }
     return invocation;
   }
@@ -99,54 +152,77 @@ export class BrokerFunction {
   #newContainer(): Container {
     const clock = wanderingClock(this.#time, this.#clockErrorSeconds, this.#random.fraction());
     const random = this.#random;
-    const { sign, tokenEndpoint } = this.#d1;
-    const store = createTokenStore({
+    const d1 = this.#d1;
+    const app = createContainerApp({
       client: this.#client,
-      secretId: config.tokenSecretId,
-      issuerId: config.issuerId,
+      sign: d1.sign,
+      tokenEndpoint: d1.tokenEndpoint(clock),
+      clock,
       random,
     });
-    const broker = createBroker({
-      config,
-      store,
-      obtain: createObtain({ config, sign, tokenEndpoint, clock, random }),
-      clock,
-    });
     return {
-      handle: (event) => handle(broker, clock, random, event),
+      handle: (event) => {
+        const deadlineAt = this.#time.now() + TIMEOUT_MILLISECONDS;
+        return app(event, { getRemainingTimeInMillis: () => deadlineAt - this.#time.now() });
+      },
       retiresAt: this.#time.now() + random.exponential(CONTAINER_LIFE_MILLISECONDS),
       busy: false,
     };
   }
 }
 
-/** The part of `src/app.ts` that a simulation needs: without log lines, and without rotation. */
-async function handle(
-  broker: ReturnType<typeof createBroker>,
-  clock: Clock,
-  random: SeededRandom,
-  event: unknown,
-): Promise<Invocation> {
-  const warnings: BrokerError[] = [];
-  const deadlineAt = clock.now() + TIMEOUT_MILLISECONDS;
-  try {
-    const command = parseEvent(event);
-    const call: Call = {
-      correlationId: command.correlationId ?? random.uuid(),
-      deadline: new Deadline(clock, () => deadlineAt),
-      journal: new Journal(clock, (warning) => warnings.push(warning)),
-    };
-    if (command.kind === 'rotate') throw new TypeError('The simulator does not rotate.');
-    if (command.kind === 'refresh') {
-      const { refreshed, reason, record, versionId } = await broker.tick(call);
-      const answer = { refreshed, reason, expires_at: record.expires_at, version_id: versionId };
-      return { answer, error: undefined, warnings };
+const count = (failures: Map<ErrorCode, number>, code: ErrorCode) => failures.set(code, (failures.get(code) ?? 0) + 1);
+
+/**
+ * What the broker is compared with: a function that knows nothing of the secret. Every invocation is one exchange and one
+ * plain PutSecretValue; when either fails, so does the invocation.
+ *
+ * @param failures Where its failures are counted.
+ */
+export function createNaiveRefresher({
+  client,
+  d1,
+  clock,
+  failures,
+}: {
+  client: SimulatedClient;
+  d1: D1;
+  clock: Pick<Clock, 'now'>;
+  failures: Map<ErrorCode, number>;
+}): () => Promise<Pick<Invocation, 'error'>> {
+  return async () => {
+    try {
+      await write(await exchange());
+      return { error: undefined };
+    } catch (thrown) {
+      if (!(thrown instanceof BrokerError)) throw thrown;
+      count(failures, thrown.code);
+      return { error: thrown };
     }
-    const { record, source } = await broker.token(command, call);
-    const answer = { ...record, expires_in: secondsLeft(record, nowSeconds(clock)), source };
-    return { answer, error: undefined, warnings };
-  } catch (thrown) {
-    if (!(thrown instanceof BrokerError)) throw thrown;
-    return { answer: undefined, error: asBrokerError(thrown), warnings };
+  };
+
+  async function exchange(): Promise<TokenRecord> {
+    const sentAt = Math.floor(clock.now() / 1000);
+    const response = await d1.answer(new AbortController().signal);
+    return {
+      ...response,
+      expires_at: sentAt + response.expires_in,
+      obtained_at: sentAt,
+      issuer_id: config.issuerId,
+      key_id: config.keyId,
+      correlation_id: 'naive-refresher',
+      schema_version: 1,
+    };
+  }
+
+  async function write(record: TokenRecord): Promise<void> {
+    const command = new PutSecretValueCommand({
+      SecretId: TOKEN_SECRET,
+      ClientRequestToken: randomUUID(),
+      SecretString: JSON.stringify(record),
+    });
+    await client.send(command).catch((error: unknown) => {
+      throw storeFailure(TOKEN_SECRET, 'write', error);
+    });
   }
 }

@@ -1,4 +1,5 @@
 import type { Sign } from '../src/assertion/kms-signer.ts';
+import type { Clock } from '../src/clock.ts';
 import { BrokerError } from '../src/errors.ts';
 import { rejected, unreachable } from '../src/token-endpoint/endpoint-error.ts';
 import type { TokenEndpoint } from '../src/token-endpoint/token-endpoint.ts';
@@ -7,8 +8,42 @@ import type { SimulatedTime } from './simulated-time.ts';
 
 const TOKEN_LIFETIME_SECONDS = 900;
 
-/** Why no token can be had: the network or D1 itself, a key that D1 does not know yet, a certificate that has expired. */
-export type ExchangeFault = 'unreachable' | 'rejected' | 'certificate';
+/**
+ * Why no token can be had: the network or D1 itself, a key that D1 does not know yet, a certificate that has expired. `lost`:
+ * D1 issues a token, and its answer gets lost. `hanging`: it does not answer before the caller gives up.
+ */
+export type ExchangeFault = 'unreachable' | 'rejected' | 'certificate' | 'lost' | 'hanging';
+
+export interface D1Options {
+  readonly time: SimulatedTime;
+  readonly random: SeededRandom;
+  /** What keeps an exchange from succeeding at a moment. */
+  readonly fault: (moment: number) => ExchangeFault | undefined;
+  /** When the API answers 401 whatever the token. */
+  readonly refusesAll: (moment: number) => boolean;
+  /** Seconds that the next new token lives: 900 unless told. */
+  readonly lifetimeSeconds?: () => number;
+  /** Milliseconds that an exchange takes: 100-600 unless told. */
+  readonly latency?: (moment: number) => number;
+  /** The same token is given again while more than this is left of it; each exchange gives a new one unless told. */
+  readonly tokenReuseUntilSeconds?: number | undefined;
+  /** A new token ends the one before. */
+  readonly oneTokenAtATime?: boolean;
+  readonly onIssued?: (token: IssuedToken) => void;
+}
+
+export interface IssuedToken {
+  readonly token: string;
+  /** Its place in the order of issuing, from 1. */
+  readonly number: number;
+  /** Milliseconds since 1970 UTC, by D1's clock, which is the right one. */
+  readonly issuedAt: number;
+  /** Likewise: the end of its life, if nothing ends it sooner. */
+  readonly diesAt: number;
+  readonly lifetimeSeconds: number;
+  /** Likewise: when it was revoked or ended by the next. */
+  endedAt: number | undefined;
+}
 
 /**
  * D1: its token endpoint, as the broker sees it through `TokenEndpoint`, and an API that takes its tokens.
@@ -17,75 +52,107 @@ export type ExchangeFault = 'unreachable' | 'rejected' | 'certificate';
  * simulated, which is the harder case for the broker.
  */
 export class D1 {
-  readonly #time: SimulatedTime;
-  readonly #random: SeededRandom;
-  readonly #fault: (moment: number) => ExchangeFault | undefined;
-  readonly #refusesAll: (moment: number) => boolean;
-  readonly #diesAt = new Map<string, number>();
+  readonly #options: D1Options;
+  readonly #tokens = new Map<string, IssuedToken>();
+  #last: IssuedToken | undefined;
 
-  constructor({
-    time,
-    random,
-    fault,
-    refusesAll,
-  }: {
-    time: SimulatedTime;
-    random: SeededRandom;
-    /** What keeps an exchange from succeeding at a moment. */
-    fault: (moment: number) => ExchangeFault | undefined;
-    /** When the API answers 401 whatever the token. */
-    refusesAll: (moment: number) => boolean;
-  }) {
-    this.#time = time;
-    this.#random = random;
-    this.#fault = fault;
-    this.#refusesAll = refusesAll;
+  constructor(options: D1Options) {
+    this.#options = options;
   }
 
   /** Tokens issued so far. */
   get issued(): number {
-    return this.#diesAt.size;
+    return this.#tokens.size;
+  }
+
+  get last(): IssuedToken | undefined {
+    return this.#last;
   }
 
   get isRefusingAll(): boolean {
-    return this.#refusesAll(this.#time.now());
+    return this.#options.refusesAll(this.#options.time.now());
   }
 
   readonly sign: Sign = async (_input, signal) => {
-    await this.#time.sleep(this.#random.between(5, 20), signal);
+    await this.#options.time.sleep(this.#options.random.between(5, 20), signal);
     return Buffer.alloc(64);
   };
 
-  readonly tokenEndpoint: TokenEndpoint = {
-    exchange: async (createAssertion, call, _deadline, signal) => {
-      await createAssertion(signal);
-      call.journal.exchangeAttempts += 1;
-      const sentAt = this.#time.now();
-      await this.#time.sleep(this.#random.between(100, 600), signal);
-      const fault = this.#fault(sentAt);
-      if (fault) throw failures[fault]();
-      const token = `token-${this.#diesAt.size + 1}`;
-      this.#diesAt.set(token, this.#time.now() + TOKEN_LIFETIME_SECONDS * 1000);
-      return {
-        response: { access_token: token, token_type: 'Bearer', expires_in: TOKEN_LIFETIME_SECONDS },
-        sentAt,
-      };
-    },
-  };
+  /** @param clock The caller's: it says when the request was sent. */
+  tokenEndpoint(clock: Pick<Clock, 'now'>): TokenEndpoint {
+    return {
+      exchange: async (createAssertion, call, _deadline, signal) => {
+        await createAssertion(signal);
+        call.journal.exchangeAttempts += 1;
+        const sentAt = clock.now();
+        return { response: await this.answer(signal), sentAt };
+      },
+    };
+  }
+
+  /** What the token endpoint answers, after its time. */
+  async answer(signal: AbortSignal) {
+    const { time, random, fault: faultAt, latency } = this.#options;
+    const sentAt = time.now();
+    await time.sleep(latency?.(sentAt) ?? random.between(100, 600), signal);
+    if (signal.aborted) throw unreachable('did not answer');
+    const fault = faultAt(sentAt);
+    if (fault === 'hanging') await time.sleep(25_000, signal);
+    if (fault && fault !== 'lost') throw failures[fault]();
+    const { token, diesAt, lifetimeSeconds, issuedAt } = this.#issue();
+    if (fault === 'lost') throw failures.lost();
+    const left = issuedAt === time.now() ? lifetimeSeconds : Math.floor((diesAt - time.now()) / 1000);
+    return { access_token: token, token_type: 'Bearer' as const, expires_in: left };
+  }
+
+  #issue(): IssuedToken {
+    const { time, lifetimeSeconds: lifetime, tokenReuseUntilSeconds: reuse, oneTokenAtATime, onIssued } = this.#options;
+    const now = time.now();
+    const last = this.#last;
+    if (last && reuse !== undefined && last.endedAt === undefined && last.diesAt - now > reuse * 1000) return last;
+    if (last && oneTokenAtATime) last.endedAt ??= now;
+    const number = this.#tokens.size + 1;
+    const lifetimeSeconds = lifetime?.() ?? TOKEN_LIFETIME_SECONDS;
+    const diesAt = now + lifetimeSeconds * 1000;
+    const issued: IssuedToken = {
+      token: `token-${number}`,
+      number,
+      issuedAt: now,
+      diesAt,
+      lifetimeSeconds,
+      endedAt: undefined,
+    };
+    this.#tokens.set(issued.token, issued);
+    this.#last = issued;
+    onIssued?.(issued);
+    return issued;
+  }
+
+  find(token: string): IssuedToken | undefined {
+    return this.#tokens.get(token);
+  }
+
+  revoke(token: string): void {
+    const found = this.#tokens.get(token);
+    if (found) found.endedAt ??= this.#options.time.now();
+  }
 
   /** @returns Milliseconds since 1970 UTC, by D1's clock, which is the right one. */
   diesAt(token: string): number {
-    return this.#diesAt.get(token) ?? 0;
+    const found = this.#tokens.get(token);
+    return found ? Math.min(found.diesAt, found.endedAt ?? Number.POSITIVE_INFINITY) : 0;
   }
 
   /** Whether an API of D1 takes the token now. */
   accepts(token: string): boolean {
-    return this.#time.now() < this.diesAt(token) && !this.isRefusingAll;
+    return this.#options.time.now() < this.diesAt(token) && !this.isRefusingAll;
   }
 }
 
 const failures: Record<ExchangeFault, () => BrokerError> = {
   unreachable: () => unreachable('did not answer'),
+  hanging: () => unreachable('did not answer in time'),
+  lost: () => unreachable('was cut off'),
   rejected: () => rejected('invalid_grant', 400),
   certificate: () =>
     new BrokerError({

@@ -1,15 +1,14 @@
-import { schedulerTick } from '../sandbox/scheduler-tick.ts';
-import type { BrokerFunction, Invocation } from './broker-function.ts';
+import type { BrokerError } from '../src/errors.ts';
 import type { SeededRandom } from './seeded-random.ts';
 import type { SimulatedTime } from './simulated-time.ts';
 
-/** When the broker is told to refresh, and what it does then. */
+/** When the token is refreshed, and by what. */
 export interface Policy {
   readonly name: string;
   readonly everySeconds: number;
   /**
-   * `window`: the scheduler's tick, on which the broker refreshes a token that has entered the refresh window. `always`: a
-   * forced refresh, which is what a function without a window does on every tick; the broker is the same.
+   * `window`: the scheduler's tick, on which the broker refreshes a token that has entered the refresh window. `always`: the
+   * naive refresher, which gets a token and writes it on every tick.
    */
   readonly refreshes: 'window' | 'always';
   /** Lambda's retries of an asynchronous invocation that failed: after a minute, and after two more. */
@@ -41,19 +40,17 @@ export const noTickFaults: TickFaults = { lostShare: 0, duplicatedShare: 0, late
 const DELIVERY_MILLISECONDS = 1_000;
 const RETRY_DELAYS_MILLISECONDS = [60_000, 120_000];
 
-const events = { window: schedulerTick, always: { action: 'token', force: true } } as const;
-
-/** Sends ticks to the function, for ever. */
+/** Sends ticks to a function, for ever. */
 export async function runSchedule({
   policy,
   faults,
-  target,
+  invoke,
   time,
   random,
 }: {
   policy: Policy;
   faults: TickFaults;
-  target: BrokerFunction;
+  invoke: () => Promise<{ readonly error: BrokerError | undefined }>;
   time: SimulatedTime;
   random: SeededRandom;
 }): Promise<void> {
@@ -73,15 +70,10 @@ export async function runSchedule({
   async function deliver(delay: number): Promise<void> {
     await time.sleep(delay);
     for (let attempt = 0; ; attempt += 1) {
-      const invocation = await target.invoke(events[policy.refreshes]);
+      const { error } = await invoke();
       const retryDelay = attempt < policy.retries ? RETRY_DELAYS_MILLISECONDS[attempt] : undefined;
-      if (!hasFailed(policy, invocation) || retryDelay === undefined) return;
+      if (!error || retryDelay === undefined) return;
       await time.sleep(retryDelay);
     }
   }
-}
-
-/** A forced refresh that failed answers with the stored token and a warning; a function without that skill would fail. */
-function hasFailed({ refreshes }: Policy, { error, warnings }: Invocation): boolean {
-  return error !== undefined || (refreshes === 'always' && warnings.length > 0);
 }

@@ -2,16 +2,21 @@ import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import {
   DescribeSecretCommand,
   GetSecretValueCommand,
+  InvalidParameterException,
+  InvalidRequestException,
   LimitExceededException,
   PutSecretValueCommand,
   ResourceExistsException,
   ResourceNotFoundException,
   SecretsManagerServiceException,
+  UpdateSecretVersionStageCommand,
 } from '@aws-sdk/client-secrets-manager';
 import { AwsError } from '../sandbox/aws/aws-error.ts';
 import type { SecretsManager } from '../sandbox/aws/secrets-manager.ts';
 import type { SeededRandom } from './seeded-random.ts';
 import type { SimulatedTime } from './simulated-time.ts';
+
+type Fields = Record<string, unknown>;
 
 export type SimulatedClient = Pick<SecretsManagerClient, 'send'>;
 
@@ -19,6 +24,7 @@ const operations = new Map<unknown, string>([
   [GetSecretValueCommand, 'GetSecretValue'],
   [PutSecretValueCommand, 'PutSecretValue'],
   [DescribeSecretCommand, 'DescribeSecret'],
+  [UpdateSecretVersionStageCommand, 'UpdateSecretVersionStage'],
 ]);
 
 /** As the SDK's standard retry mode: three attempts, full jitter below a ceiling that doubles. */
@@ -30,7 +36,9 @@ const FIRST_THROTTLED_CEILING_MILLISECONDS = 500;
  * A Secrets Manager client over the sandbox's service, in the same process: no HTTP, but the same commands, versions, stages,
  * quotas and exceptions, the SDK's retries, and the Date header that the reader looks at.
  *
- * @param beforeRequest Throws an AwsError to fail a request.
+ * @param beforeRequest Throws an AwsError to fail a request, and answers in the service's place with what it returns.
+ * @param afterRequest Throws an AwsError to lose the answer of a request that was carried out.
+ * @param latency Milliseconds that a request takes to arrive: 5-25 unless told.
  */
 export function createSimulatedClient({
   service,
@@ -38,23 +46,26 @@ export function createSimulatedClient({
   random,
   beforeRequest,
   afterRequest,
+  latency,
 }: {
   service: SecretsManager;
   time: SimulatedTime;
   random: SeededRandom;
-  beforeRequest: (operation: string) => void;
-  afterRequest: (operation: string) => void;
+  beforeRequest: (operation: string, input: Fields) => Fields | undefined;
+  afterRequest: (operation: string, input: Fields, output: Fields) => void;
+  latency?: (operation: string) => number;
 }): SimulatedClient {
-  async function request(operation: string, input: object, signal: AbortSignal | undefined) {
-    await time.sleep(random.between(5, 25), signal);
+  async function request(operation: string, input: Fields, signal: AbortSignal | undefined) {
+    await time.sleep(latency?.(operation) ?? random.between(5, 25), signal);
     if (signal?.aborted) throw new DOMException('Request aborted', 'AbortError');
-    beforeRequest(operation);
+    const instead = beforeRequest(operation, input);
+    if (instead) return instead;
     const output = await service.handle(operation, { ...input });
-    afterRequest(operation);
+    afterRequest(operation, input, output);
     return output;
   }
 
-  async function withRetries(operation: string, input: object, signal: AbortSignal | undefined) {
+  async function withRetries(operation: string, input: Fields, signal: AbortSignal | undefined) {
     for (let attempt = 1; ; attempt += 1) {
       try {
         return await request(operation, input, signal);
@@ -73,7 +84,7 @@ export function createSimulatedClient({
     if (operation === undefined) throw new TypeError(`The simulator has no ${command.constructor.name}.`);
     // What the caller added to the command runs as it does in a client; the SDK's own steps would only serialise.
     const run = command.middlewareStack.resolve(async () => {
-      const output = await withRetries(operation, command.input, options?.abortSignal);
+      const output = await withRetries(operation, { ...command.input }, options?.abortSignal);
       const headers = { date: new Date(time.now()).toUTCString() };
       return { response: { statusCode: 200, headers }, output: { $metadata: {}, ...output, ...dates(output) } };
     }, {});
@@ -94,6 +105,10 @@ function exceptionOf({ type, message, status }: AwsError): Error {
       return new ResourceExistsException(options);
     case 'ResourceNotFoundException':
       return new ResourceNotFoundException(options);
+    case 'InvalidParameterException':
+      return new InvalidParameterException(options);
+    case 'InvalidRequestException':
+      return new InvalidRequestException(options);
     case 'LimitExceededException':
       return new LimitExceededException(options);
     default:

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { AwsError } from '../sandbox/aws/aws-error.ts';
 import { SecretsManager } from '../sandbox/aws/secrets-manager.ts';
+import { schedulerTick } from '../sandbox/scheduler-tick.ts';
 import type { ErrorCode } from '../src/errors.ts';
-import { BrokerFunction, TOKEN_SECRET } from './broker-function.ts';
+import { BrokerFunction, createNaiveRefresher, TOKEN_SECRET } from './broker-function.ts';
 import { type Consumer, type ConsumerKind, createConsumer } from './consumers.ts';
 import { D1, type ExchangeFault } from './d1.ts';
 import { type Policy, runSchedule, type TickFaults } from './schedule.ts';
@@ -109,6 +110,7 @@ export async function simulate(options: WorldOptions): Promise<Figures> {
     beforeRequest: (operation) => {
       if (throttling.happens(faults.throttledShare)) throw new AwsError('ThrottlingException', 'Rate exceeded');
       if (operation === 'PutSecretValue' && faults.quota === 'ten minutes') mustBeTenMinutesApart();
+      return undefined;
     },
     afterRequest: (operation) => {
       if (operation === 'PutSecretValue') writes.push(time.now());
@@ -116,7 +118,10 @@ export async function simulate(options: WorldOptions): Promise<Figures> {
   });
   const { clockErrorSeconds } = faults;
   const target = new BrokerFunction({ time, random: random('broker'), client, d1, clockErrorSeconds });
-  time.start(() => runSchedule({ policy, faults: faults.ticks, target, time, random: random('schedule') }));
+  const refresherClock = wanderingClock(time, clockErrorSeconds, random('naive refresher').fraction());
+  const refresh = createNaiveRefresher({ client, d1, clock: refresherClock, failures: target.failures });
+  const invoke = policy.refreshes === 'always' ? refresh : () => target.invoke(schedulerTick);
+  time.start(() => runSchedule({ policy, faults: faults.ticks, invoke, time, random: random('schedule') }));
 
   const observed = kinds.map((kind, index) => {
     const ownRandom = random(`consumer ${index}: ${kind}`);

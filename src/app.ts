@@ -1,31 +1,24 @@
-import type { KMSClient } from '@aws-sdk/client-kms';
-import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import type { Context } from 'aws-lambda';
-import type { Sign } from './assertion/kms-signer.ts';
 import { createBroker, type TickOutcome, type TokenOutcome } from './broker/broker.ts';
 import { createObtain } from './broker/obtain.ts';
+import { createRotation } from './broker/rotation.ts';
 import type { Call } from './call.ts';
 import { type Clock, nowSeconds } from './clock.ts';
 import type { Config } from './config.ts';
 import { Deadline } from './deadline.ts';
 import { asBrokerError } from './errors.ts';
 import { type Command, parseEvent } from './events.ts';
+import type { Parts } from './parts.ts';
 import type { Random } from './random.ts';
-import { createRotation } from './rotation/rotation.ts';
 import { Journal } from './telemetry/journal.ts';
 import type { Outcome, Telemetry } from './telemetry/telemetry.ts';
-import { createClientCertificateSource } from './token-endpoint/client-certificate-source.ts';
-import { createTokenEndpoint } from './token-endpoint/token-endpoint.ts';
 import { secondsLeft, type TokenRecord } from './token-store/token-record.ts';
-import { createTokenStore } from './token-store/token-store.ts';
 
 /** Time to log and to answer, after the last step. */
 const ANSWER_RESERVE_MILLISECONDS = 250;
 
-export interface Dependencies {
+export interface Dependencies extends Parts {
   readonly config: Config;
-  readonly kms: Pick<KMSClient, 'send'>;
-  readonly secretsManager: Pick<SecretsManagerClient, 'send'>;
   readonly clock: Clock;
   readonly random: Random;
   readonly telemetry: Telemetry;
@@ -33,7 +26,8 @@ export interface Dependencies {
 
 export interface TickAnswer {
   readonly refreshed: boolean;
-  readonly reason: TickOutcome['reason'];
+  /** A reason of the plan's table in docs/architecture.md, or why the token was replaced. */
+  readonly reason: string;
   /** Seconds since 1970 UTC. */
   readonly expires_at: number;
   readonly version_id: string | undefined;
@@ -50,38 +44,11 @@ export type InvocationContext = Pick<Context, 'getRemainingTimeInMillis'>;
  *
  * @returns A function that answers an event; it throws a BrokerError with issuer and correlation id, and nothing else.
  */
-export function createApp({ config, kms, secretsManager, clock, random, telemetry }: Dependencies) {
-  const { issuerId, tokenSecretId: secretId } = config;
-  const certificates = createClientCertificateSource({
-    client: secretsManager,
-    secretId: config.clientCertificateSecretId,
-    ttlSeconds: config.clientCertificateTtlSeconds,
-    clock,
-  });
-  const tokenEndpoint = createTokenEndpoint({
-    url: config.tokenEndpoint,
-    issuerId,
-    attempts: config.exchangeAttempts,
-    timeouts: config,
-    certificates,
-    clock,
-    random,
-  });
-  let signer: Promise<Sign> | undefined;
-  const sign: Sign = async (input, signal) => {
-    signer ??= loadSigner();
-    return (await signer)(input, signal);
-  };
+export function createApp({ config, sign, tokenEndpoint, store, clock, random, telemetry }: Dependencies) {
+  const { issuerId } = config;
   const obtain = createObtain({ config, sign, tokenEndpoint, clock, random });
-  const store = createTokenStore({ client: secretsManager, secretId, issuerId, random });
   const broker = createBroker({ config, store, obtain, clock });
-  const rotate = createRotation({ client: secretsManager, secretId, issuerId, obtain, clock });
-
-  /** When the first refresh comes: whoever asks for a token that lives does not wait for asn1.js to load. */
-  async function loadSigner(): Promise<Sign> {
-    const { createKmsSigner } = await import('./assertion/kms-signer.ts');
-    return createKmsSigner(kms, config.signingKeyId);
-  }
+  const rotate = createRotation({ store, obtain, clock });
 
   return async (event: unknown, context: InvocationContext): Promise<TickAnswer | TokenAnswer | undefined> => {
     const began = clock.now();
@@ -116,8 +83,10 @@ export function createApp({ config, kms, secretsManager, clock, random, telemetr
         return { answer: tokenAnswer(token), outcome: facts(token) };
       }
       case 'rotate':
-        await rotate(command, call);
-        return { answer: undefined, outcome: { reason: command.step, versionId: command.clientRequestToken } };
+        return {
+          answer: undefined,
+          outcome: { reason: await rotate(command, call), versionId: command.clientRequestToken },
+        };
     }
   }
 

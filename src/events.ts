@@ -16,7 +16,12 @@ export type Command =
       readonly correlationId: string | undefined;
       /** 0-840 seconds that the token must at least live on. */
       readonly minRemainingSeconds: number;
+      /** Another token than every one that this container knows. */
       readonly force: boolean;
+      /** `obtained_at` of the token that D1 refused: only one obtained later will do. Seconds since 1970 UTC. */
+      readonly newerThan: number | undefined;
+      /** The first 16 hexadecimal characters of the SHA-256 of the refused access token. Logged nowhere. */
+      readonly refused: string | undefined;
     }
   | {
       readonly kind: 'rotate';
@@ -52,6 +57,8 @@ const tokenSchema = v.pipe(
       DEFAULT_MIN_REMAINING_SECONDS,
     ),
     force: v.optional(v.boolean(), false),
+    newer_than: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(4_102_444_800))),
+    refused: v.optional(v.pipe(v.string(), v.length(16), v.regex(/^[0-9a-f]{16}$/i))),
     correlation_id: correlationId,
   }),
   v.transform(
@@ -60,6 +67,8 @@ const tokenSchema = v.pipe(
       correlationId: event.correlation_id,
       minRemainingSeconds: event.min_remaining_seconds,
       force: event.force,
+      newerThan: event.newer_than,
+      refused: event.refused?.toLowerCase(),
     }),
   ),
 );

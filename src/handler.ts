@@ -4,6 +4,7 @@ import { createKmsClient, createSecretsManagerClient } from './aws/clients.ts';
 import { systemClock } from './clock.ts';
 import { readConfig } from './config.ts';
 import { asBrokerError } from './errors.ts';
+import { createParts } from './parts.ts';
 import { systemRandom } from './random.ts';
 import { Journal } from './telemetry/journal.ts';
 import { createTelemetry } from './telemetry/telemetry.ts';
@@ -21,14 +22,14 @@ function start() {
   try {
     const config = readConfig(process.env);
     const telemetry = createTelemetry(config.issuerId, systemClock);
-    const app = createApp({
+    const parts = createParts({
       config,
       kms: createKmsClient(config.awsTimeoutMilliseconds),
       secretsManager: createSecretsManagerClient(config.awsTimeoutMilliseconds),
       clock: systemClock,
       random: systemRandom,
-      telemetry,
     });
+    const app = createApp({ config, ...parts, clock: systemClock, random: systemRandom, telemetry });
     return { telemetry, app };
   } catch (thrown) {
     const telemetry = createTelemetry(undefined, systemClock);

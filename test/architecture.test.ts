@@ -13,8 +13,8 @@ const layers: readonly (readonly string[])[] = [
   ['cli/'],
   ['handler.ts'],
   ['app.ts'],
-  ['rotation/', 'telemetry/telemetry.ts'],
-  ['broker/'],
+  ['telemetry/telemetry.ts'],
+  ['broker/', 'parts.ts'],
   ['events.ts', 'reader/'],
   ['assertion/', 'token-endpoint/', 'token-store/'],
   ['call.ts'],
@@ -57,9 +57,23 @@ function isUpwards({ file, target }: Import): boolean {
   return !isOwnFolder && layerOf(target) <= layerOf(file);
 }
 
-const isForeign = ({ target }: Import) => /^(\.\.|sandbox|test|bench)(\/|$)/.test(target);
+const isForeign = ({ target }: Import) => /^(\.\.|sandbox|simulation|test|bench)(\/|$)/.test(target);
 
 const isAsn1Elsewhere = ({ file, target }: Import) => target === 'asn1.js' && file !== 'src/assertion/der-signature.ts';
+
+/** It makes what speaks to AWS and D1. Who else knew it could not be run on other parts. */
+const isPartsElsewhere = ({ file, target }: Import) =>
+  target === 'src/parts.ts' && !['src/handler.ts', 'src/app.ts'].includes(file);
+
+/** The broker speaks to nobody: it is given what does. */
+const isWorldlyBroker = ({ file, target }: Import) =>
+  file.startsWith('src/broker/') &&
+  target !== 'node:crypto' &&
+  (!target.startsWith('src/') || /^src\/aws\//.test(target));
+
+/** The plan is told the situation: it imports facts, and nothing that does anything. */
+const isBusyPlan = ({ file, target }: Import) =>
+  file === 'src/broker/plan.ts' && !/^(node:crypto|src\/errors\.ts|src\/token-store\/.+)$/.test(target);
 
 const told = (found: readonly Import[]) => found.map(({ file, target }) => `${file} imports ${target}`);
 
@@ -78,8 +92,22 @@ describe('the sources', () => {
     expect(told(imports.filter(isUpwards))).toEqual([]);
   });
 
-  it('import nothing of the sandbox, the tests or the benchmarks', () => {
+  it('import nothing of the sandbox, the simulator, the tests or the benchmarks', () => {
     expect(told(imports.filter(isForeign))).toEqual([]);
+  });
+
+  it('get their parts from the handler: nothing below the app makes them', () => {
+    expect(told(imports)).toContain('src/handler.ts imports src/parts.ts');
+    expect(told(imports.filter(isPartsElsewhere))).toEqual([]);
+  });
+
+  it('leave AWS and D1 to the parts: the broker imports no package', () => {
+    expect(told(imports.filter(isWorldlyBroker))).toEqual([]);
+  });
+
+  it('decide in a plan that does nothing', () => {
+    expect(told(imports)).toContain('src/broker/broker.ts imports src/broker/plan.ts');
+    expect(told(imports.filter(isBusyPlan))).toEqual([]);
   });
 
   it('parse DER in one place: asn1.js forgives too much to be used without its checks', () => {
@@ -97,7 +125,9 @@ describe('the sources', () => {
     ["import type { Source } from '../broker/broker.ts';", 'src/token-store/token-store.ts'],
     ["export * from '../token-endpoint/correlation-id.ts';", 'src/token-store/token-record.ts'],
     ["import {\n  a,\n  b,\n} from './app.ts';", 'src/events.ts'],
-    ["const late = await import('../handler.ts');", 'src/broker/decide.ts'],
+    ["import { createParts } from '../parts.ts';", 'src/broker/broker.ts'],
+    ["import { createBroker } from './broker/broker.ts';", 'src/parts.ts'],
+    ["const late = await import('../handler.ts');", 'src/broker/plan.ts'],
   ])('would be caught at it: %j in %s', (text, file) => {
     expect(importsOf(file, text).filter(isUpwards)).toHaveLength(1);
   });
@@ -105,9 +135,20 @@ describe('the sources', () => {
   it.each([
     ["import { startSandbox } from '../sandbox/sandbox.ts';", 'src/app.ts'],
     ["import '../../test/support/bank.ts';", 'src/broker/broker.ts'],
+    ["import { D1 } from '../../simulation/d1.ts';", 'src/broker/broker.ts'],
     ["import x from '../../../elsewhere.ts';", 'src/broker/broker.ts'],
   ])('would be caught outside: %j in %s', (text, file) => {
     expect(importsOf(file, text).filter(isForeign)).toHaveLength(1);
+  });
+
+  it.each([
+    ["import type { Parts } from '../parts.ts';", 'src/telemetry/telemetry.ts', isPartsElsewhere],
+    ["import { KMSClient } from '@aws-sdk/client-kms';", 'src/broker/obtain.ts', isWorldlyBroker],
+    ["import { awsFailure } from '../aws/aws-failure.ts';", 'src/broker/rotation.ts', isWorldlyBroker],
+    ["import type { Clock } from '../clock.ts';", 'src/broker/plan.ts', isBusyPlan],
+    ["import { createObtain } from './obtain.ts';", 'src/broker/plan.ts', isBusyPlan],
+  ])('would be caught doing too much: %j in %s', (text, file, isWrong) => {
+    expect(importsOf(file, text).filter(isWrong)).toHaveLength(1);
   });
 
   it('would be caught with asn1.js', () => {

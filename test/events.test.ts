@@ -18,7 +18,15 @@ const version = '1f0c8f6e-7d2b-4a55-9a0e-5c3f7f1f2a3b';
 const secretArn = 'arn:aws:secretsmanager:eu-west-1:000000000000:secret:d1/access-token-a1B2c3';
 const rotation = (Step: string) => ({ Step, SecretId: secretArn, ClientRequestToken: version });
 
-const token = { kind: 'token', correlationId: undefined, minRemainingSeconds: 60, force: false };
+const token = {
+  kind: 'token',
+  correlationId: undefined,
+  minRemainingSeconds: 60,
+  force: false,
+  newerThan: undefined,
+  refused: undefined,
+};
+const digest = '0123456789abcdef';
 const refresh = { kind: 'refresh', correlationId: undefined };
 
 function refusalOf(event: unknown): string {
@@ -54,6 +62,16 @@ describe('an event', () => {
       ['that is as good as new', { min_remaining_seconds: 840 }, { ...token, minRemainingSeconds: 840 }],
       ['that is new', { action: 'token', force: true }, { ...token, force: true }],
       ['that may be old', { force: false }, token],
+      ['newer than a refused one', { newer_than: 1_800_000_000 }, { ...token, newerThan: 1_800_000_000 }],
+      ['newer than the first', { newer_than: 0 }, { ...token, newerThan: 0 }],
+      ['newer than the last', { newer_than: 4_102_444_800 }, { ...token, newerThan: 4_102_444_800 }],
+      ['that is not a refused one', { refused: digest }, { ...token, refused: digest }],
+      ['that is not a refused one, in upper case', { refused: digest.toUpperCase() }, { ...token, refused: digest }],
+      [
+        'that is neither old nor refused',
+        { action: 'token', min_remaining_seconds: 30, newer_than: 1, refused: digest, correlation_id: 'c' },
+        { ...token, minRemainingSeconds: 30, newerThan: 1, refused: digest, correlationId: 'c' },
+      ],
     ])('%s', (_what, event, command) => {
       expect(parseEvent(event)).toEqual(command);
     });
@@ -130,12 +148,45 @@ describe('an event', () => {
     });
 
     it.each([
+      [-1, 'must be >=0'],
+      [4_102_444_801, 'must be <=4102444800'],
+      // Milliseconds, where seconds are meant.
+      [1_800_000_000_000, 'must be <=4102444800'],
+      [1.5, 'must be a whole number'],
+      ['1800000000', 'must be number'],
+      [Number.NaN, 'must be number'],
+      [null, 'must be number'],
+    ])('when newer_than is %j', (newer_than, rule) => {
+      expect(refusalOf({ newer_than })).toBe(notUnderstood(`field newer_than ${rule}`));
+    });
+
+    it.each([
+      ['', 'must be 16'],
+      [digest.slice(1), 'must be 16'],
+      [`${digest}0`, 'must be 16'],
+      // The whole SHA-256, where its beginning is meant.
+      [digest.repeat(4), 'must be 16'],
+      [123, 'must be string'],
+      [null, 'must be string'],
+    ])('when refused is %j', (refused, rule) => {
+      expect(refusalOf({ refused })).toBe(notUnderstood(`field refused ${rule}`));
+    });
+
+    it.each(['0123456789abcdeg', '0x23456789abcdef', '0123456789 abcde'])(
+      'when refused has another character than hexadecimal ones: %j',
+      (refused) => {
+        expect(refusalOf({ refused })).toMatch(/: field refused must be (?!a whole number)/);
+      },
+    );
+
+    it.each([
       ['another action', { action: 'delete' }, 'field action must be ("token" | "refresh")'],
       ['no action', { action: null }, 'field action must be ("token" | "refresh")'],
       ['a force that is no boolean', { force: 'true' }, 'field force must be boolean'],
       ['an unknown field', { minRemainingSeconds: 60 }, 'field minRemainingSeconds is not known'],
       ['a field that every object has', { toString: 1 }, 'field toString is not known'],
       ['a refresh that is forced', { action: 'refresh', force: true }, 'field force is not known'],
+      ['a refresh of a refused token', { action: 'refresh', refused: digest }, 'field refused is not known'],
       ['a tick of something else', { ...schedulerTick, source: 'aws.s3' }, sourceRule()],
       ['a tick without its source', { ...schedulerTick, source: undefined }, 'field source is missing'],
       ['a tick without its type', { source: 'aws.events' }, 'field detail-type is missing'],
@@ -201,11 +252,30 @@ describe('an event', () => {
 
   describe('whatever it is,', () => {
     const names = fc.constantFrom(
-      ...['action', 'min_remaining_seconds', 'force', 'correlation_id', 'source', 'detail-type'],
+      ...[
+        'action',
+        'min_remaining_seconds',
+        'force',
+        'newer_than',
+        'refused',
+        'correlation_id',
+        'source',
+        'detail-type',
+      ],
       ...['Step', 'SecretId', 'ClientRequestToken', 'RotationToken', 'other'],
     );
     const words = fc.constantFrom(
-      ...['token', 'refresh', 'aws.events', 'aws.scheduler', 'Scheduled Event', 'createSecret', version, secretArn],
+      ...[
+        'token',
+        'refresh',
+        'aws.events',
+        'aws.scheduler',
+        'Scheduled Event',
+        'createSecret',
+        version,
+        secretArn,
+        digest,
+      ],
     );
     /** Nearly right: known fields with values from other fields, or with anything. */
     const nearly = fc.dictionary(names, fc.oneof(words, fc.integer({ min: -1, max: 900 }), fc.anything()));
@@ -263,7 +333,13 @@ function isCommand(value: unknown): boolean {
   const isCorrelated = correlationId === undefined || /^[\w-]{1,64}$/.test(String(correlationId));
   if (kind === 'refresh') return isCorrelated && Object.keys(rest).length === 0;
   if (kind === 'rotate') return correlationId === undefined && Object.values(rest).every((v) => typeof v === 'string');
-  const { minRemainingSeconds, force } = rest as { minRemainingSeconds: number; force: unknown };
-  const isInRange = Number.isInteger(minRemainingSeconds) && minRemainingSeconds >= 0 && minRemainingSeconds <= 840;
-  return kind === 'token' && isCorrelated && isInRange && typeof force === 'boolean';
+  const { minRemainingSeconds, force, newerThan, refused } = rest as Record<string, unknown>;
+  const isWhole = (number: unknown, most: number) =>
+    Number.isInteger(number) && Number(number) >= 0 && Number(number) <= most;
+  const isRefusal =
+    (newerThan === undefined || isWhole(newerThan, 4_102_444_800)) &&
+    (refused === undefined || /^[0-9a-f]{16}$/.test(String(refused)));
+  return (
+    kind === 'token' && isCorrelated && isRefusal && isWhole(minRemainingSeconds, 840) && typeof force === 'boolean'
+  );
 }

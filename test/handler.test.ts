@@ -7,6 +7,7 @@ import { createApp, type TickAnswer, type TokenAnswer } from '../src/app.ts';
 import { createKmsClient, createSecretsManagerClient } from '../src/aws/clients.ts';
 import { readConfig } from '../src/config.ts';
 import { BrokerError } from '../src/errors.ts';
+import { createParts } from '../src/parts.ts';
 import { createTelemetry } from '../src/telemetry/telemetry.ts';
 import { type Bank, openBank, schedulerTick, storedToken } from './support/bank.ts';
 import { FakeClock } from './support/fake-clock.ts';
@@ -148,7 +149,7 @@ describe('the Lambda handler', () => {
           action: 'unknown',
           error_code: 'CONFIG_INVALID',
           correlation_id: correlationId,
-          tried_again: 'no; it will not help',
+          tried_again: 'no, only a change can help: see remedy',
         })),
       );
       expect(new Set(errors.map(({ correlationId }) => correlationId)).size).toBe(events.length);
@@ -240,20 +241,24 @@ describe('the broker behind it', () => {
         credentials: { accessKeyId: 'sandbox', secretAccessKey: 'sandbox' },
       };
       let made = 0;
-      return createApp({
-        config,
+      const random = {
+        fraction: () => 0,
+        // The first is the correlation id, the second the assertion's jti.
+        uuid: () => {
+          made += 1;
+          if (made > 1) throw thrown;
+          return 'made-first';
+        },
+      };
+      const common = { config, clock, random };
+      const parts = createParts({
+        ...common,
         kms: createKmsClient(config.awsTimeoutMilliseconds, place),
         secretsManager: createSecretsManagerClient(config.awsTimeoutMilliseconds, place),
-        clock,
-        random: {
-          fraction: () => 0,
-          // The first is the correlation id, the second the assertion's jti.
-          uuid: () => {
-            made += 1;
-            if (made > 1) throw thrown;
-            return 'made-first';
-          },
-        },
+      });
+      return createApp({
+        ...common,
+        ...parts,
         telemetry: createTelemetry(config.issuerId, clock),
       });
     }

@@ -15,6 +15,21 @@ export interface ProvisionedKey {
   publicKey: Uint8Array;
 }
 
+/**
+ * What D1 may do with a token that it gave before. Its documentation settles neither: it calls `expires_in` the
+ * remaining time in seconds, so the token may be an older one, and does not say that the token before lives on.
+ */
+export interface TokenHabits {
+  /**
+   * Seconds, 0 or more: while the issuer's last living token has more than this left, a request gets that same token
+   * again, and `expires_in` is the whole seconds left of it: with 0 here, that is 0 in its last second. Left out: every
+   * request gets a new token.
+   */
+  readonly tokenReuseUntilSeconds?: number;
+  /** Default false. When true, a new token ends the tokens that the issuer got before it. */
+  readonly oneTokenAtATime?: boolean;
+}
+
 export type AccessTokenCheck = { live: true; issuerId: string } | { live: false; reason: string };
 
 export interface AuthorizationServer {
@@ -40,19 +55,22 @@ export interface AuthorizationServer {
  * rule of RFC 7523 section 3 and of the D1 assertion table is enforced, and the answer tells which one was broken.
  * Errors are those of RFC 6749 section 5.2 and RFC 7523 section 3.1.
  */
-export function createAuthorizationServer(options: {
-  clock: Pick<Clock, 'now'>;
-  /** What `aud` must be when an assertion has one; also the `iss` of access tokens. */
-  audience: string;
-  tokenLifetimeSeconds: number;
-}): AuthorizationServer {
+export function createAuthorizationServer(
+  options: TokenHabits & {
+    clock: Pick<Clock, 'now'>;
+    /** What `aud` must be when an assertion has one; also the `iss` of access tokens. */
+    audience: string;
+    tokenLifetimeSeconds: number;
+  },
+): AuthorizationServer {
   const { clock, audience, tokenLifetimeSeconds } = options;
+  const { tokenReuseUntilSeconds = Number.POSITIVE_INFINITY, oneTokenAtATime = false } = options;
   const tokenKeys = generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
   const keys = new Map<string, IssuerKey>();
   /** `jti` of an assertion that was accepted, under its issuer -> its `exp`: nobody can use it again before that. */
   const usedAssertions = new Map<string, number>();
-  /** `jti` of an access token that was not revoked. */
-  const accessTokens = new Map<string, { issuerId: string; expiresAt: number }>();
+  /** `jti` of an access token that was not revoked, oldest first. */
+  const accessTokens = new Map<string, { issuerId: string; expiresAt: number; signed: Promise<string> }>();
 
   const hasIssuer = (issuerId: string) => [...keys.values()].some((key) => key.issuerId === issuerId);
 
@@ -68,15 +86,28 @@ export function createAuthorizationServer(options: {
     usedAssertions.set(name, claims.exp ?? now);
   }
 
-  async function issueAccessToken(issuerId: string): Promise<string> {
+  function revokeAccessTokens(issuerId: string): void {
+    for (const [jti, token] of accessTokens) if (token.issuerId === issuerId) accessTokens.delete(jti);
+  }
+
+  /** Synchronous from look-up to note, so that two requests at the same time get the same token when one is reused. */
+  async function giveAccessToken(issuerId: string): Promise<{ access_token: string; expires_in: number }> {
     const now = nowSeconds(clock);
+    for (const [known, token] of accessTokens) if (token.expiresAt <= now) accessTokens.delete(known);
+    const last = [...accessTokens.values()].findLast((token) => token.issuerId === issuerId);
+    // To the millisecond: rounded to seconds first, a token would count as longer or shorter than it lives.
+    const secondsLeft = last ? last.expiresAt - clock.now() / 1000 : 0;
+    if (last && secondsLeft > tokenReuseUntilSeconds) {
+      return { access_token: await last.signed, expires_in: Math.floor(secondsLeft) };
+    }
+    if (oneTokenAtATime) revokeAccessTokens(issuerId);
     const expiresAt = now + tokenLifetimeSeconds;
     const jti = randomUUID();
-    for (const [known, token] of accessTokens) if (token.expiresAt <= now) accessTokens.delete(known);
-    accessTokens.set(jti, { issuerId, expiresAt });
-    return await new SignJWT({ iss: audience, sub: issuerId, iat: now, exp: expiresAt, jti, scope: SCOPE })
+    const signed = new SignJWT({ iss: audience, sub: issuerId, iat: now, exp: expiresAt, jti, scope: SCOPE })
       .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt' })
       .sign(tokenKeys.privateKey);
+    accessTokens.set(jti, { issuerId, expiresAt, signed });
+    return { access_token: await signed, expires_in: tokenLifetimeSeconds };
   }
 
   return {
@@ -102,9 +133,7 @@ export function createAuthorizationServer(options: {
 
     hasIssuer,
 
-    revokeAccessTokens(issuerId) {
-      for (const [jti, token] of accessTokens) if (token.issuerId === issuerId) accessTokens.delete(jti);
-    },
+    revokeAccessTokens,
 
     async checkAccessToken(token) {
       try {
@@ -144,8 +173,7 @@ export function createAuthorizationServer(options: {
           status: 200,
           headers: {},
           body: JSON.stringify({
-            access_token: await issueAccessToken(issuerId),
-            expires_in: tokenLifetimeSeconds,
+            ...(await giveAccessToken(issuerId)),
             token_type: 'Bearer',
             scope: SCOPE,
           }),

@@ -7,7 +7,7 @@ import type { SecureContextOptions, TLSSocket } from 'node:tls';
 import type { Clock } from '../../src/clock.ts';
 import type { CallLog } from '../calls.ts';
 import type { IssuedCertificate } from '../certificates.ts';
-import { createAuthorizationServer, type ProvisionedKey } from './authorization-server.ts';
+import { createAuthorizationServer, type ProvisionedKey, type TokenHabits } from './authorization-server.ts';
 import { answerBankingRequest } from './banking-api.ts';
 import {
   answerOrRefuse,
@@ -32,7 +32,7 @@ export type Intercept = (
   response: ServerResponse,
 ) => Promise<D1Answer | undefined>;
 
-export interface D1ServerOptions {
+export interface D1ServerOptions extends TokenHabits {
   clock: Pick<Clock, 'now'>;
   /** Must be good for `localhost`. */
   serverCertificate: Pick<IssuedCertificate, 'certificatePem' | 'privateKeyPem'>;
@@ -81,7 +81,7 @@ export async function startD1Server(options: D1ServerOptions): Promise<D1Server>
   const { clock, calls } = options;
   const intercept: Intercept = options.intercept ?? ((_request, next) => next());
   const authorizationServer = createAuthorizationServer({
-    clock,
+    ...options,
     audience: options.audience ?? 'https://api.d1.thalescloud.io',
     tokenLifetimeSeconds: options.tokenLifetimeSeconds ?? 900,
   });

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { TickAnswer, TokenAnswer } from '../../src/app.ts';
 import { bundleHandler } from '../bundle.ts';
 import { callD1AsConsumer } from '../consumer.ts';
@@ -31,14 +32,14 @@ export async function tellStory(): Promise<void> {
     await secondTick(scene);
     await consumerReads(scene);
     await directCall(scene);
-    await forcedCall(scene);
+    await refusedToken(scene);
     await rotation(scene);
   } finally {
     await scene.container.kill();
     await scene.sandbox.close();
   }
   title('Done.');
-  line('npm run sandbox keeps this running for you to try; README.md says how the three kinds of user use it.');
+  line('npm run sandbox keeps this running for you to try; README.md tells of four ways to use it.');
 }
 
 async function open(): Promise<Scene> {
@@ -135,16 +136,22 @@ async function directCall(scene: Scene): Promise<void> {
   prove(answer.source === 'memory' && cost === 'no calls', "it came from the container's memory, without a call");
 }
 
-async function forcedCall(scene: Scene): Promise<void> {
-  title('5. Someone saw a 401 and forces a new token');
-  const before = (await scene.container.invoke({})) as TokenAnswer;
-  const { result } = await counted(scene, () => scene.container.invoke({ action: 'token', force: true }));
-  const after = result as TokenAnswer;
-  fact('answer', `${shortened(after.access_token)}, ${after.expires_in} s left, source: ${after.source}`);
-  prove(after.source === 'exchange' && after.access_token !== before.access_token, 'D1 issued another token');
-  const again = await counted(scene, () => scene.container.invoke({ action: 'token', force: true }));
-  const same = (again.result as TokenAnswer).access_token === after.access_token;
-  prove(same && again.cost === 'no calls', 'forced again at once, it is the same: a thousand 401s cause one exchange');
+async function refusedToken(scene: Scene): Promise<void> {
+  const { sandbox, container } = scene;
+  title('5. D1 answers 401, and the consumers say which token it refused');
+  const refused = (await container.invoke({})) as TokenAnswer;
+  const refusal = { action: 'token', newer_than: refused.obtained_at, refused: digestOf(refused.access_token) };
+  const { result } = await counted(scene, () => container.invoke(refusal));
+  const newer = result as TokenAnswer;
+  fact('answer', `${shortened(newer.access_token)}, ${newer.expires_in} s left, source: ${newer.source}`);
+  prove(newer.source === 'exchange' && newer.access_token !== refused.access_token, 'D1 issued another token');
+  prove((await storedToken(sandbox)) === newer.access_token, 'the secret holds it, for those who only read');
+  const again = await counted(scene, () => container.invoke(refusal));
+  const same = (again.result as TokenAnswer).access_token === newer.access_token;
+  prove(
+    same && again.cost === 'no calls',
+    'who saw the same 401 gets the same token: a thousand cause one exchange per container',
+  );
 }
 
 async function rotation(scene: Scene): Promise<void> {
@@ -166,9 +173,17 @@ async function rotation(scene: Scene): Promise<void> {
   prove(!labels.includes('AWSPENDING'), 'nothing is left pending');
 }
 
+async function storedToken(sandbox: Sandbox): Promise<unknown> {
+  const { SecretString } = await sandbox.secretsManager.handle('GetSecretValue', { SecretId: TOKEN_SECRET });
+  return JSON.parse(String(SecretString)).access_token;
+}
+
 async function currentVersion(sandbox: Sandbox): Promise<string> {
   const { VersionId } = await sandbox.secretsManager.handle('GetSecretValue', { SecretId: TOKEN_SECRET });
   return String(VersionId);
 }
+
+/** As a consumer in any language computes it: README.md, "Four ways to use it". */
+const digestOf = (accessToken: string) => createHash('sha256').update(accessToken).digest('hex').slice(0, 16);
 
 const isoTime = (seconds: number) => new Date(seconds * 1000).toISOString();

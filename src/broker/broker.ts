@@ -1,47 +1,70 @@
 import type { Call } from '../call.ts';
-import { type Clock, nowSeconds } from '../clock.ts';
+import type { Clock } from '../clock.ts';
 import type { Config } from '../config.ts';
 import { asBrokerError, BrokerError } from '../errors.ts';
-import type { TokenRecord } from '../token-store/token-record.ts';
+import { responseInvalid } from '../token-endpoint/endpoint-error.ts';
+import { sameToken, type TokenRecord } from '../token-store/token-record.ts';
 import type { Snapshot, TokenStore } from '../token-store/token-store.ts';
-import { type Judge, judgeForCaller, judgeForTick, type Reason } from './decide.ts';
 import { type Obtain, SHORTEST_REFRESH_MILLISECONDS } from './obtain.ts';
-import { earlyByMilliseconds } from './pace.ts';
+import {
+  billed,
+  causeOf,
+  digestOf,
+  type Held,
+  isRefused,
+  plan,
+  type Refusal,
+  rank,
+  type Situation,
+  supersedes,
+  type Wish,
+} from './plan.ts';
 import { SingleFlight } from './single-flight.ts';
 
 /** The write gives up this much sooner than those who wait for it, so that they hear which step was slow. */
 const WRITE_MARGIN_MILLISECONDS = 100;
-/** A tick that is too soon for the next write by no more than this waits; otherwise the next tick will do. */
-const LONGEST_WAIT_MILLISECONDS = 5_000;
+/** Secrets Manager is eventually consistent: so long after a write, what a read brings may be older. */
+const STALE_READ_MILLISECONDS = 10_000;
+/** After a lost swap the winner may not be readable at once: 0.2 + 0.4 + 0.8 + 1.6 + 3.2 s are given to it. */
+const WINNER_READS = 6;
+const FIRST_WINNER_DELAY_MILLISECONDS = 200;
+/** As often a version is tried whose successor exists, though nobody sees it as current. */
+const SUCCESSORS = 3;
 
 /** Where the token that a caller got came from. */
 export type Source = 'memory' | 'secret' | 'exchange';
 
-interface Held {
-  readonly record: TokenRecord;
-  readonly versionId: string | undefined;
-}
-
-interface Refreshed extends Held {
-  /** Another refresh won: the record is the winner's. */
-  readonly superseded: boolean;
-  /** Why the record is in this container's memory only. */
-  readonly notStored: BrokerError | undefined;
-}
-
 export interface TickOutcome extends Held {
   readonly refreshed: boolean;
-  /** `paced`: due, but the secret was written less than ten minutes ago, and there is time. */
-  readonly reason: Reason | 'superseded' | 'paced';
+  /** A row of the plan, or why the token was replaced: `due`, `expired`, `missing`, `foreign`; `superseded` when another won. */
+  readonly reason: string;
 }
 
 export interface TokenOutcome extends Held {
   readonly source: Source;
 }
 
+export interface TokenWish {
+  readonly minRemainingSeconds: number;
+  readonly force: boolean;
+  readonly newerThan: number | undefined;
+  readonly refused: string | undefined;
+}
+
 export type Broker = ReturnType<typeof createBroker>;
 
-/** The token's life in one container: decide, refresh, remember. */
+/** What one invocation has done so far. */
+interface Story {
+  wrote: boolean;
+  /** Another refresh has won the swap. */
+  lost: boolean;
+  read: boolean;
+  obtained: TokenRecord | undefined;
+  /** Why the secret was to get another token. */
+  cause: string | undefined;
+}
+
+/** One container's token: it asks the plan, does what it says, and asks again. It decides nothing. */
 export function createBroker({
   config,
   store,
@@ -53,150 +76,254 @@ export function createBroker({
   obtain: Obtain;
   clock: Clock;
 }) {
-  /** The newest token that this container has seen. */
-  let memory: Held | undefined;
-  /** A token that was obtained and is not in the secret, because that failed or it was too soon; a tick stores it. */
-  let unstored: TokenRecord | undefined;
-  const reads = new SingleFlight<Snapshot>(clock);
-  const refreshes = new SingleFlight<Refreshed>(clock);
+  let held: Held | undefined;
+  /** What the secret held when this container last read or wrote it. */
+  let known: { readonly snapshot: Snapshot; readonly at: number } | undefined;
+  let askedAt: number | undefined;
+  let askedForRefusalAt: number | undefined;
+  let leftUnstoredAt: number | undefined;
+  const reads = new SingleFlight<void>(clock);
+  const exchanges = new SingleFlight<TokenRecord | undefined>(clock);
+  const writes = new SingleFlight<boolean>(clock);
 
   /**
-   * Keeps the secret fresh: reads it, and refreshes the token when it is in the refresh window, dead or missing.
+   * Keeps the secret fresh.
    *
    * @throws BrokerError when the secret does not hold a fresh token afterwards.
    */
   async function tick(call: Call): Promise<TickOutcome> {
-    const judge = judgeForTick(nowSeconds(clock), config.refreshWindowSeconds);
-    const snapshot = await read(call);
-    const verdict = judgeSnapshot(snapshot, judge);
-    if (verdict.good) return { ...verdict.held, refreshed: false, reason: verdict.reason };
-
-    const early = earlyByMilliseconds(snapshot, clock.now());
-    if (verdict.held && early > LONGEST_WAIT_MILLISECONDS) {
-      return { ...verdict.held, refreshed: false, reason: 'paced' };
-    }
-    if (early > 0) await clock.sleep(early);
-
-    let refreshed = await refresh(snapshot, judge, 'store', call);
-    // The refresh may have been under way for a caller whose token was not to be stored yet.
-    if (!refreshed.versionId && !refreshed.notStored) refreshed = await refresh(snapshot, judge, 'store', call);
-    if (refreshed.notStored) throw refreshed.notStored;
-    const { record, versionId, superseded } = refreshed;
-    return { record, versionId, refreshed: !superseded, reason: superseded ? 'superseded' : verdict.reason };
+    const { served, reason, story } = await fulfil({ kind: 'tick', minRemainingSeconds: 0, refusal: undefined }, call);
+    if (story.wrote) return { ...served, refreshed: true, reason: story.cause ?? reason };
+    return { ...served, refreshed: false, reason: story.lost ? 'superseded' : reason };
   }
 
   /**
-   * A token for a caller: from memory, from the secret, or from D1, whichever comes first and lives long enough. The
-   * token in hand beats every write and every read that failed.
+   * A token for a caller: the newest there is, and one with the life that it wished for when the pace of writes allows it.
    *
-   * @throws BrokerError when no live token that suits the caller could be had.
+   * @throws BrokerError REPLACEMENT_NOT_READY, or what kept D1 from giving a token.
    */
-  async function token(wish: { minRemainingSeconds: number; force: boolean }, call: Call): Promise<TokenOutcome> {
-    const judge = judgeForCaller(nowSeconds(clock), wish);
-    if (memory && judge(memory.record).good) return { ...memory, source: 'memory' };
-
-    const snapshot = await readIfPossible(call);
-    const verdict = snapshot instanceof BrokerError ? undefined : judgeSnapshot(snapshot, judge);
-    if (verdict?.good) return { ...verdict.held, source: 'secret' };
-    // While the secret was read, another caller's refresh may have ended.
-    if (memory && judge(memory.record).good) return { ...memory, source: 'memory' };
-
-    try {
-      const early = snapshot instanceof BrokerError || wish.force ? 0 : earlyByMilliseconds(snapshot, clock.now());
-      const { record, versionId, superseded, notStored } = await refresh(
-        snapshot,
-        judge,
-        early > 0 ? 'keep' : 'store',
-        call,
-      );
-      if (notStored && notStored !== snapshot) call.journal.warn(notStored);
-      return { record, versionId, source: superseded ? 'secret' : 'exchange' };
-    } catch (error) {
-      // A forced refresh that failed says nothing against the stored token: it may still do for this caller.
-      const stillGood = judgeForCaller(nowSeconds(clock), { ...wish, force: false });
-      if (!memory || !stillGood(memory.record).good) throw error;
-      call.journal.warn(asBrokerError(error));
-      return { ...memory, source: 'memory' };
-    }
-  }
-
-  async function read(call: Call): Promise<Snapshot> {
-    const snapshot = await reads.join('reading the token secret', call.deadline, (deadline) =>
-      deadline.limit('reading the token secret', (signal) =>
-        call.journal.time('read_secret', () => store.read(signal)),
-      ),
+  async function token(wish: TokenWish, call: Call): Promise<TokenOutcome> {
+    const { minRemainingSeconds } = wish;
+    const { served, story } = await fulfil(
+      { kind: 'token', minRemainingSeconds, refusal: refusalOf(wish) },
+      call,
+      wish.force,
     );
-    call.journal.storedExpiresAt = snapshot.record?.expires_at ?? 0;
-    if (snapshot.record) remember({ record: snapshot.record, versionId: snapshot.versionId });
-    if (snapshot.foreign) call.journal.warn(foreignValue(config.tokenSecretId, snapshot.foreign));
-    return snapshot;
+    if (served.versionId === undefined) leftUnstoredAt = clock.now();
+    if (story.obtained && sameToken(story.obtained, served.record)) return { ...served, source: 'exchange' };
+    return { ...served, source: story.read && served.versionId !== undefined ? 'secret' : 'memory' };
   }
 
-  /** A caller needs a token, not the secret: when it can't be read, one is obtained and kept in memory. */
-  async function readIfPossible(call: Call): Promise<Snapshot | BrokerError> {
-    try {
-      return await read(call);
-    } catch (thrown) {
-      const error = asBrokerError(thrown);
-      call.journal.warn(error);
-      return error;
+  async function fulfil(wish: Wish, call: Call, force = false) {
+    let refusal = wish.refusal;
+    let secret: 'unread' | 'unreadable' | 'read' = 'unread';
+    const failures: { read?: BrokerError; obtain?: BrokerError; write?: BrokerError } = {};
+    let repeatedAt: number | undefined;
+    const story: Story = { wrote: false, lost: false, read: false, obtained: undefined, cause: undefined };
+
+    const situation = (): Situation => ({
+      wish: { ...wish, refusal },
+      secret: secret === 'read' ? (known?.snapshot ?? {}) : secret,
+      held,
+      now: clock.now(),
+      remainingMilliseconds: call.deadline.remainingMilliseconds,
+      refreshWindowSeconds: config.refreshWindowSeconds,
+      done: {
+        obtained: story.obtained !== undefined,
+        repeatedAt,
+        obtainFailed: failures.obtain,
+        writeFailed: failures.write,
+      },
+      isAsking: exchanges.underWay,
+      askedAt,
+      askedForRefusalAt,
+      leftUnstoredAt,
+    });
+
+    for (;;) {
+      const next = plan(situation());
+      if (next.do !== 'serve' && next.do !== 'fail') call.deadline.mustLeave(0, `to ${next.do}`);
+      switch (next.do) {
+        case 'serve': {
+          const why = failures.obtain ?? (isRefused(next.held.record, refusal) ? notReady(undefined) : undefined);
+          if (why) call.journal.warn(why);
+          if (failures.write && failures.write !== failures.read) call.journal.warn(failures.write);
+          return { served: next.held, reason: next.reason, story };
+        }
+        case 'read':
+          try {
+            await read(call);
+            secret = 'read';
+            story.read = true;
+          } catch (thrown) {
+            failures.read = asBrokerError(thrown);
+            if (wish.kind === 'token') call.journal.warn(failures.read);
+            secret = 'unreadable';
+          }
+          // "Newer than everything that is known" is known from here on.
+          if (force) refusal = { ...newest(), fallsBack: true };
+          break;
+        case 'wait':
+          await clock.sleep(next.milliseconds);
+          break;
+        case 'obtain':
+          story.cause ??= causeOf(situation());
+          askedAt = clock.now();
+          if (next.forRefusal && !exchanges.underWay) askedForRefusalAt = askedAt;
+          try {
+            story.obtained = (await exchange(call)) ?? story.obtained;
+            if (!story.obtained) repeatedAt = clock.now();
+          } catch (thrown) {
+            failures.obtain = asBrokerError(thrown);
+          }
+          break;
+        case 'store':
+          story.cause ??= causeOf(situation());
+          try {
+            if (await write(next.held, next.forced, call)) story.wrote = true;
+            else story.lost = true;
+          } catch (thrown) {
+            failures.write = asBrokerError(thrown);
+            if (held && held.versionId === undefined) held = { ...held, writeFailed: true };
+          }
+          break;
+        case 'fail':
+          if (next.with === 'not_ready') throw notReady(next.retryAfterSeconds);
+          throw (next.with === 'repeated' ? undefined : failures[next.with]) ?? deadTokenRepeated();
+      }
     }
   }
 
-  /**
-   * One refresh at a time, whoever waits for it.
-   *
-   * @param snapshot What the new token replaces, or why that is not known: then it can't be stored.
-   * @param then Whether to store the token, or to keep it in memory because the secret was written a short while ago.
-   */
-  function refresh(
-    snapshot: Snapshot | BrokerError,
-    judge: Judge,
-    then: 'store' | 'keep',
-    call: Call,
-  ): Promise<Refreshed> {
-    if (!refreshes.underWay) call.deadline.mustLeave(SHORTEST_REFRESH_MILLISECONDS, 'a refresh');
-    return refreshes.join('the refresh', call.deadline, async (deadline) => {
-      const record = unstored && judge(unstored).good ? unstored : await obtain(call, deadline);
-      remember({ record, versionId: undefined });
-      if (then === 'keep') {
-        unstored = record;
-        return { record, versionId: undefined, superseded: false, notStored: undefined };
-      }
-      try {
-        if (snapshot instanceof BrokerError) throw snapshot;
-        const writeDeadline = deadline.earlier(WRITE_MARGIN_MILLISECONDS);
-        const stored = await writeDeadline.limit('writing the token secret', (signal) =>
-          call.journal.time('write_secret', () =>
-            store.replace(snapshot, record, (winner) => judge(winner).good, signal),
-          ),
-        );
-        unstored = undefined;
-        memory = { record: stored.record, versionId: stored.versionId };
-        call.journal.storedExpiresAt = stored.record.expires_at;
-        return { ...stored, notStored: undefined };
-      } catch (error) {
-        unstored = record;
-        return { record, versionId: undefined, superseded: false, notStored: asBrokerError(error) };
-      }
+  async function read(call: Call): Promise<void> {
+    await reads.join('reading the token secret', call.deadline, async (deadline) => {
+      const snapshot = await deadline.limit('reading the token secret', (signal) =>
+        call.journal.time('read_secret', () => store.read(signal)),
+      );
+      adopt(snapshot);
+      if (snapshot.foreign) call.journal.warn(foreignValue(config.tokenSecretId, snapshot.foreign));
+    });
+    call.journal.storedExpiresAt = known?.snapshot.record?.expires_at ?? 0;
+  }
+
+  /** Takes over what the secret holds, unless this container has something newer. */
+  function adopt(snapshot: Snapshot): void {
+    const now = clock.now();
+    const own = known?.snapshot.record;
+    const isStale =
+      known &&
+      own &&
+      now - known.at < STALE_READ_MILLISECONDS &&
+      snapshot.versionId !== known.snapshot.versionId &&
+      (!snapshot.record || rank(snapshot.record, now) < rank(own, now)) &&
+      !snapshot.foreign;
+    if (isStale) return;
+    known = { snapshot, at: now };
+    const { record, versionId } = snapshot;
+    // A token that this container had stored, and that is current no more, is held as any other that is not stored.
+    if (held && held.versionId !== versionId) {
+      held = { ...held, versionId: undefined, formerVersionId: held.versionId ?? held.formerVersionId };
+    }
+    if (record && (!held || !lives(held) || !supersedes(held, record, now))) {
+      held = { record, versionId };
+    }
+  }
+
+  /** @returns What D1 gave; `undefined` when it was a token that is known. */
+  async function exchange(call: Call): Promise<TokenRecord | undefined> {
+    if (!exchanges.underWay) call.deadline.mustLeave(SHORTEST_REFRESH_MILLISECONDS, 'a refresh');
+    return exchanges.join('the refresh', call.deadline, async (deadline) => {
+      const records = [held?.record, known?.snapshot.record].filter((one) => one !== undefined);
+      const obtained = await obtain(call, deadline, records);
+      if (obtained) held = { record: obtained, versionId: undefined };
+      return obtained;
     });
   }
 
-  function remember(held: Held): void {
-    if (!memory || held.record.obtained_at >= memory.record.obtained_at) memory = held;
+  /** @returns Whether the secret holds the token now; otherwise another refresh has won, and was read. */
+  function write(token: Held, forced: boolean, call: Call): Promise<boolean> {
+    return writes.join('writing the token secret', call.deadline, (deadline) =>
+      deadline
+        .earlier(WRITE_MARGIN_MILLISECONDS)
+        .limit('writing the token secret', (signal) =>
+          call.journal.time('write_secret', () => swap(token, forced, call, signal)),
+        ),
+    );
+  }
+
+  async function swap(token: Held, forced: boolean, call: Call, signal: AbortSignal): Promise<boolean> {
+    const from = known?.snapshot ?? {};
+    const record = billed(token.record, from.record, forced, clock.now());
+    for (let successor = 1; successor <= SUCCESSORS; successor += 1) {
+      const versionId = await store.replace(from.versionId, record, successor, signal);
+      // The very same value under the id that it had before is no write: Secrets Manager ignores it.
+      if (versionId !== undefined && versionId !== token.formerVersionId) {
+        known = { snapshot: { versionId, writtenAt: clock.now(), record }, at: clock.now() };
+        // A younger one may have been obtained meanwhile.
+        if (held && sameToken(held.record, record)) held = { record, versionId };
+        call.journal.storedExpiresAt = record.expires_at;
+        return true;
+      }
+      if (await readWinner(from.versionId, signal)) {
+        call.journal.storedExpiresAt = known?.snapshot.record?.expires_at ?? 0;
+        return false;
+      }
+      // The version has a successor, and is current: somebody has moved AWSCURRENT back. The next successor will do.
+    }
+    throw labelsMoved(config.tokenSecretId);
+  }
+
+  async function readWinner(loser: string | undefined, signal: AbortSignal): Promise<boolean> {
+    for (let attempt = 1; ; attempt += 1) {
+      const snapshot = await store.read(signal);
+      if (snapshot.versionId !== loser) {
+        adopt(snapshot);
+        return true;
+      }
+      if (attempt >= WINNER_READS || signal.aborted) return false;
+      await clock.sleep(FIRST_WINNER_DELAY_MILLISECONDS * 2 ** (attempt - 1), signal);
+    }
+  }
+
+  const lives = (token: Held) => token.record.expires_at * 1000 > clock.now();
+
+  /** What `force` refuses: all that is known, held or stored. */
+  function newest(): Pick<Refusal, 'newerThan' | 'digest'> {
+    const now = clock.now();
+    const ranks = [held?.record, known?.snapshot.record]
+      .filter((one) => one !== undefined)
+      .map((one) => rank(one, now));
+    return { newerThan: Math.max(0, ...ranks), digest: held && digestOf(held.record.access_token) };
+  }
+
+  /** Until the secret was read, `force` refuses everything. */
+  function refusalOf({ force, newerThan, refused }: TokenWish): Refusal | undefined {
+    if (force) return { newerThan: Number.POSITIVE_INFINITY, digest: undefined, fallsBack: true };
+    if (newerThan === undefined && refused === undefined) return undefined;
+    // A moment that lies ahead was written by a wrong clock: the digest alone tells.
+    const isAhead = newerThan !== undefined && newerThan > clock.now() / 1000 + 60;
+    return { newerThan: isAhead ? undefined : newerThan, digest: refused, fallsBack: false };
   }
 
   return { tick, token };
 }
 
-type Verdict =
-  | { readonly good: true; readonly reason: Reason; readonly held: Held }
-  | { readonly good: false; readonly reason: Reason; readonly held: Held | undefined };
+const notReady = (retryAfterSeconds: number | undefined) =>
+  new BrokerError({
+    code: 'REPLACEMENT_NOT_READY',
+    what: 'No other token than the refused one can be had now.',
+    remedy: `${retryAfterSeconds === undefined ? 'The living token was returned instead.' : `Ask again after retry_after_seconds=${retryAfterSeconds}.`} If another token is refused too, look for another reason than the token.`,
+    retryable: true,
+  });
 
-function judgeSnapshot({ record, versionId, foreign }: Snapshot, judge: Judge): Verdict {
-  if (!record) return { good: false, reason: foreign ? 'foreign' : 'missing', held: undefined };
-  return { ...judge(record), held: { record, versionId } };
-}
+const deadTokenRepeated = () => responseInvalid('D1 repeats an access token that has expired');
+
+const labelsMoved = (secretId: string) =>
+  new BrokerError({
+    code: 'TOKEN_STORE_UNAVAILABLE',
+    what: `The token secret ${secretId} was not written: its labels are moved back again and again.`,
+    remedy: 'Find who moves AWSCURRENT on the token secret by hand.',
+    retryable: true,
+  });
 
 const foreignValue = (secretId: string, why: string) =>
   new BrokerError({

@@ -9,15 +9,25 @@ import type { Random } from '../random.ts';
 import { responseInvalid } from '../token-endpoint/endpoint-error.ts';
 import type { Exchanged, TokenEndpoint } from '../token-endpoint/token-endpoint.ts';
 import { tokenLifetime } from '../token-endpoint/token-lifetime.ts';
-import type { TokenRecord } from '../token-store/token-record.ts';
+import { sameToken, type TokenRecord } from '../token-store/token-record.ts';
+import { livesLonger, rank } from './plan.ts';
 
 /** What an obtained token needs to get stored; it is not spent on obtaining it. */
 export const STORE_RESERVE_MILLISECONDS = 2_000;
 /** With less time than this a refresh is not begun: it would sign and exchange, and then lose the token. */
 export const SHORTEST_REFRESH_MILLISECONDS = STORE_RESERVE_MILLISECONDS + 1_000;
 
-/** Gets a new token from D1: one signature and one exchange, if all goes well. */
-export type Obtain = (call: Call, deadline: Deadline) => Promise<TokenRecord>;
+/**
+ * Gets a token from D1: one signature and one exchange, if all goes well.
+ *
+ * @param known The records that the token may repeat or replace.
+ * @returns `undefined` when D1 gave a token of `known` again, or one that has no life left: its first record stays.
+ */
+export type Obtain = (
+  call: Call,
+  deadline: Deadline,
+  known: readonly TokenRecord[],
+) => Promise<TokenRecord | undefined>;
 
 export function createObtain({
   config,
@@ -32,14 +42,25 @@ export function createObtain({
   clock: Clock;
   random: Random;
 }): Obtain {
-  return async (call, deadline) => {
+  return async (call, deadline, known) => {
     const exchangeDeadline = deadline.earlier(STORE_RESERVE_MILLISECONDS);
     const exchanging = exchangeDeadline.limit('getting a token from D1', async (signal) => {
       const assertion = (attempt: AbortSignal) => createAssertion({ settings: config, sign, clock, random }, attempt);
       const exchanged = await tokenEndpoint.exchange(assertion, call, exchangeDeadline, signal);
+      // D1 calls `expires_in` what remains: nothing remains of a token that it repeats in its last second.
+      if (exchanged.response.expires_in === 0) return undefined;
       const record = toRecord(exchanged, config, call.correlationId);
+      const repeated = known.find((one) => sameToken(one, record));
+      if (repeated) {
+        // It keeps its first record, and its place among the tokens: whoever refused it does not get it as another.
+        const { expires_at } = record;
+        if (!livesLonger(record, repeated)) return undefined;
+        return { ...repeated, expires_at, expires_in: expires_at - repeated.obtained_at };
+      }
       if (record.expires_at * 1000 <= clock.now()) throw responseInvalid('the access token has expired on its way');
-      return record;
+      const after = Math.max(0, ...known.map((one) => rank(one, clock.now()) + 1));
+      // Monotone, or a good token would look older than the refused one where a clock went back.
+      return { ...record, obtained_at: Math.min(Math.max(record.obtained_at, after), record.expires_at - 1) };
     });
     // Whoever waits for this exchange has a correlation id of its own; the one that D1 saw is the one to ask it about.
     return exchanging.catch((error: unknown) => {

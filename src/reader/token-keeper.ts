@@ -1,7 +1,9 @@
 import type { AccessToken } from './access-token.ts';
+import { BrokerFailure } from './broker-failure.ts';
 import type { Settings } from './options.ts';
 import { type Patience, waitFor } from './patience.ts';
 import { asReaderError, TokenReaderError } from './reader-error.ts';
+import { RefusedTokens } from './refused-tokens.ts';
 import type { ServerClock } from './server-clock.ts';
 import { SharedWork } from './shared-work.ts';
 import type { BrokerSource, TokenSource } from './token-source.ts';
@@ -33,7 +35,7 @@ interface Held {
 
 /** Between two looks for a token that was not there at the first: jittered to 5-15 s. */
 const RETRY_MILLISECONDS = 10_000;
-/** The broker itself replaces no token younger than this, so that a thousand readers that saw a 401 cause one exchange. */
+/** The broker gets one token in this time because of refusals: what D1 refuses at once again has another reason. */
 const YOUNG_MILLISECONDS = 60_000;
 
 /** The one token of a reader: kept while it lives, replaced ahead of its end, and replaced when D1 refuses it. */
@@ -43,9 +45,8 @@ export class TokenKeeper {
   readonly #secret: TokenSource;
   readonly #broker: BrokerSource | undefined;
   readonly #replacements: SharedWork<AccessToken | undefined>;
+  readonly #refused = new RefusedTokens();
   #held: Held | undefined;
-  /** The access token that D1 refused last. */
-  #refused: string | undefined;
   /** A blocking look for a better token than a living one is not repeated before this, on the server clock. */
   #lookAgainAt = 0;
   #replaceAgainAt = 0;
@@ -72,20 +73,20 @@ export class TokenKeeper {
   /** As `token`; but a token that D1 has refused is not sent again while another is being looked for. */
   async tokenToSend(patience: Patience): Promise<AccessToken> {
     const token = await (patience.signal ? this.token(patience) : this.token());
-    if (token.access_token !== this.#refused || !this.#replacements.underWay) return token;
+    if (!this.#refused.include(token) || !this.#replacements.underWay) return token;
     return (await this.replacementOf(token, patience)) ?? token;
   }
 
   /**
-   * A token other than the one that D1 refused; one search for any number of callers.
+   * A token newer than any that D1 refused; one search for any number of callers.
    *
    * @returns `undefined` when there is none: the refusal then stands.
    * @throws The reason of the caller's signal, and nothing else.
    */
   async replacementOf(refused: AccessToken, patience: Patience): Promise<AccessToken | undefined> {
-    const held = this.#alive();
-    if (held && held.token.access_token !== refused.access_token) return held.token;
-    this.#refused = refused.access_token;
+    this.#refused.add(refused);
+    const held = this.#unrefused();
+    if (held) return held.token;
     if (!this.#replacements.underWay && this.#time.now() < this.#replaceAgainAt) return undefined;
     const search = this.#replacements.join(() => this.#replace()).catch(() => undefined);
     return waitFor(search, patience, this.#settings.clock);
@@ -131,7 +132,7 @@ export class TokenKeeper {
     }
     if (this.#broker) {
       try {
-        this.#keep(await this.#broker.token(Math.min(minRemainingSeconds, 840), false));
+        this.#keep(await this.#broker.token({ minRemainingSeconds: Math.min(minRemainingSeconds, 840) }));
       } catch (thrown) {
         failure = asReaderError(thrown, unexpected).after(failure);
       }
@@ -146,16 +147,20 @@ export class TokenKeeper {
 
   async #replace(): Promise<AccessToken | undefined> {
     const failure = await this.#read();
-    let answered = false;
+    let wait = this.#jittered(RETRY_MILLISECONDS);
     if (!this.#unrefused() && this.#broker) {
       try {
-        this.#keep(await this.#broker.token(Math.ceil(this.#settings.minRemainingSeconds), true));
-        answered = true;
+        const minRemainingSeconds = Math.ceil(this.#settings.minRemainingSeconds);
+        this.#keep(await this.#broker.token({ minRemainingSeconds, refused: this.#refused.newest }));
+        // A token that is refused already is no answer.
+        if (this.#unrefused()) wait = YOUNG_MILLISECONDS;
       } catch (thrown) {
+        const seconds = thrown instanceof BrokerFailure ? thrown.retryAfterSeconds : undefined;
+        if (seconds !== undefined) wait = seconds * 1000;
         this.#settings.warn(asReaderError(thrown, unexpected).after(failure));
       }
     } else if (failure) this.#settings.warn(failure);
-    this.#replaceAgainAt = this.#time.now() + (answered ? YOUNG_MILLISECONDS : this.#jittered(RETRY_MILLISECONDS));
+    this.#replaceAgainAt = this.#time.now() + wait;
     const replacement = this.#unrefused();
     const held = this.#alive();
     if (!replacement && held) this.#postpone(held);
@@ -173,7 +178,7 @@ export class TokenKeeper {
   /** Whether there is nothing newer to be expected: what lies in a cache will do. */
   #isFresh(token: AccessToken, minRemainingSeconds: number): boolean {
     const until = Math.min(this.#refreshAtLatest(token), (token.expires_at - minRemainingSeconds) * 1000);
-    return token.access_token !== this.#refused && this.#time.now() < until;
+    return !this.#refused.include(token) && this.#time.now() < until;
   }
 
   /** Keeps the token that lives longest; what D1 refused lives no longer, whatever it says. */
@@ -181,7 +186,7 @@ export class TokenKeeper {
     const expiresAt = token.expires_at * 1000;
     const held = this.#unrefused();
     if (this.#time.now() >= expiresAt || (held && expiresAt <= held.expiresAt)) return;
-    if (token.access_token === this.#refused && this.#alive()) return;
+    if (this.#refused.include(token) && this.#alive()) return;
     const jitter = this.#aheadMilliseconds(token) * this.#settings.random.fraction() * 0.25;
     this.#held = {
       token,
@@ -208,7 +213,7 @@ export class TokenKeeper {
 
   #unrefused(): Held | undefined {
     const held = this.#alive();
-    return held && held.token.access_token !== this.#refused ? held : undefined;
+    return held && !this.#refused.include(held.token) ? held : undefined;
   }
 
   #refreshAtLatest(token: AccessToken): number {

@@ -1,6 +1,7 @@
 import type { AccessToken } from './access-token.ts';
 import type { AwsClient } from './aws-client.ts';
-import type { BrokerFunction } from './broker-function.ts';
+import { BrokerFailure } from './broker-failure.ts';
+import type { BrokerFunction, BrokerWish } from './broker-function.ts';
 import type { Settings } from './options.ts';
 import { asReaderError, type TokenReaderError } from './reader-error.ts';
 import { readThroughExtension } from './secrets-extension.ts';
@@ -82,8 +83,7 @@ export class TokenSource {
 export class BrokerSource {
   readonly #ask: BrokerFunction;
   readonly #asked: SharedWork<AccessToken>;
-  #minRemainingSeconds = 0;
-  #force = false;
+  #wish: BrokerWish = { minRemainingSeconds: 0 };
 
   constructor(ask: BrokerFunction, asked: SharedWork<AccessToken>) {
     this.#ask = ask;
@@ -92,20 +92,27 @@ export class BrokerSource {
 
   /** Whether an answer is under way that will do. */
   isAsked(minRemainingSeconds: number): boolean {
-    return this.#asked.underWay && this.#answers(minRemainingSeconds, false);
+    return this.#asked.underWay && this.#answers({ minRemainingSeconds });
   }
 
   /** @throws TokenReaderError as the broker function does. */
-  async token(minRemainingSeconds: number, force: boolean): Promise<AccessToken> {
-    while (this.#asked.underWay && !this.#answers(minRemainingSeconds, force)) await this.#asked.settled();
-    if (!this.#asked.underWay) {
-      this.#minRemainingSeconds = minRemainingSeconds;
-      this.#force = force;
+  async token(wish: BrokerWish): Promise<AccessToken> {
+    while (this.#asked.underWay && !this.#answers(wish)) await this.#asked.settled();
+    const joins = this.#asked.underWay;
+    if (!joins) this.#wish = wish;
+    try {
+      return await this.#asked.join((signal) => this.#ask(wish, signal));
+    } catch (error) {
+      // No replacement of a refused token: whoever takes any token has not been answered by that.
+      const unasked = joins && !wish.refused && error instanceof BrokerFailure;
+      if (unasked && error.brokerCode === 'REPLACEMENT_NOT_READY') return this.token(wish);
+      throw error;
     }
-    return this.#asked.join((signal) => this.#ask({ minRemainingSeconds, force }, signal));
   }
 
-  #answers(minRemainingSeconds: number, force: boolean): boolean {
-    return minRemainingSeconds <= this.#minRemainingSeconds && (this.#force || !force);
+  #answers({ minRemainingSeconds, refused }: BrokerWish): boolean {
+    const asked = this.#wish;
+    if (minRemainingSeconds > asked.minRemainingSeconds) return false;
+    return !refused || refused.access_token === asked.refused?.access_token;
   }
 }

@@ -49,6 +49,14 @@ const nextTry: Record<Invocation['kind'], string> = {
   unknown: 'no',
 };
 
+/** The same, where the same call fails until somebody has done what the remedy says. */
+const nextTryInVain: Record<Invocation['kind'], string> = {
+  refresh: 'every minute by the next tick, but only a change can help: see remedy',
+  rotate: 'by Secrets Manager, which repeats the step, but only a change can help: see remedy',
+  token: 'only if the caller asks again, but only a change can help: see remedy',
+  unknown: 'no, only a change can help: see remedy',
+};
+
 export type Telemetry = ReturnType<typeof createTelemetry>;
 
 /**
@@ -96,7 +104,7 @@ export function createTelemetry(issuerId: string | undefined, clock: Clock) {
       outcome: 'failed',
       ...facts(invocation),
       ...describe(error),
-      tried_again: error.retryable ? nextTry[invocation.kind] : `${nextTry[invocation.kind]}; it will not help`,
+      tried_again: (error.retryable ? nextTry : nextTryInVain)[invocation.kind],
     });
     count(invocation);
     countFailure(error);

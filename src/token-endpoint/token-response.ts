@@ -14,7 +14,8 @@ const TELLING_CHARACTERS = 12;
 const tokenResponseSchema = v.object({
   access_token: v.pipe(v.string(), v.regex(/^[\x21-\x7e]+$/)),
   token_type: v.nullish(v.pipe(v.string(), v.regex(/^bearer$/i))),
-  expires_in: v.nullish(v.pipe(v.number(), v.finite(), v.gtValue(0))),
+  /** D1 calls it the remaining time: 0 is a token in its last second, and no fault. */
+  expires_in: v.nullish(v.pipe(v.number(), v.finite(), v.minValue(0))),
   scope: v.nullish(v.string()),
 });
 

@@ -19,8 +19,13 @@ export const tokenRecordSchema = v.pipe(
     expires_in: v.pipe(v.number(), v.finite(), v.gtValue(0)),
     /** Seconds since 1970 UTC, counted from before the request was sent: never optimistic. */
     expires_at: epochSeconds,
-    /** Seconds since 1970 UTC: when the request was sent. */
+    /**
+     * Seconds since 1970 UTC: when the token was first obtained. It orders tokens: a later one has a larger value, also
+     * where a clock went back. Not the beginning of its life: `expires_at - obtained_at` says nothing.
+     */
     obtained_at: epochSeconds,
+    /** Seconds since 1970 UTC: when the budget of forced writes is whole again. Absent before the first forced write. */
+    forced_writes_settled_at: v.optional(epochSeconds),
     issuer_id: text,
     key_id: text,
     correlation_id: text,
@@ -47,6 +52,9 @@ export function parseTokenRecord(secretText: string): { record: TokenRecord } | 
   const field = v.getDotPath(result.issues[0]);
   return { why: field ? `field ${field} is missing or not as the schema says` : 'it is not a JSON object' };
 }
+
+/** Whether two records hold the same access token. */
+export const sameToken = (one: TokenRecord, other: TokenRecord): boolean => one.access_token === other.access_token;
 
 /** Seconds until the token dies; zero or less when it has. */
 export const secondsLeft = (record: TokenRecord, now: number): number => record.expires_at - now;

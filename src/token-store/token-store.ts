@@ -2,14 +2,19 @@ import { createHash } from 'node:crypto';
 import {
   DescribeSecretCommand,
   GetSecretValueCommand,
+  InvalidParameterException,
+  InvalidRequestException,
   PutSecretValueCommand,
   ResourceExistsException,
   ResourceNotFoundException,
   type SecretsManagerClient,
+  UpdateSecretVersionStageCommand,
 } from '@aws-sdk/client-secrets-manager';
-import type { Random } from '../random.ts';
 import { storeFailure } from './store-failure.ts';
 import { parseTokenRecord, type TokenRecord } from './token-record.ts';
+
+export const CURRENT = 'AWSCURRENT';
+export const PENDING = 'AWSPENDING';
 
 /** What the secret held when it was read. */
 export interface Snapshot {
@@ -20,13 +25,6 @@ export interface Snapshot {
   readonly record?: TokenRecord | undefined;
   /** Present when there is a value that is not a token record of this issuer: why it is not. */
   readonly foreign?: string | undefined;
-}
-
-export interface Stored {
-  readonly record: TokenRecord;
-  readonly versionId: string | undefined;
-  /** True when another refresh from the same version had won: the record is the winner's. */
-  readonly superseded: boolean;
 }
 
 export type TokenStore = ReturnType<typeof createTokenStore>;
@@ -40,12 +38,10 @@ export function createTokenStore({
   client,
   secretId,
   issuerId,
-  random,
 }: {
   client: Pick<SecretsManagerClient, 'send'>;
   secretId: string;
   issuerId: string;
-  random: Random;
 }) {
   /**
    * One GetSecretValue. An empty secret and a foreign value are a first run, not a failure.
@@ -79,34 +75,88 @@ export function createTokenStore({
   /**
    * Compare-and-swap: one PutSecretValue, whose ClientRequestToken is derived from the version that was read. Whoever
    * started from the same version names the same successor, so one version has one successor; the second writer gets
-   * ResourceExistsException, reads again and takes the winner's record. (AWS Secrets Manager API Reference,
-   * PutSecretValue.)
+   * ResourceExistsException. (AWS Secrets Manager API Reference, PutSecretValue.)
    *
-   * @param isGood Whether the record of a winner may stand. When it may not, somebody has moved AWSCURRENT back to the
-   * version that was read, and the write is repeated under a random token, so that it can't get stuck.
+   * @param from The version that the record replaces; `undefined` when the secret has none.
+   * @param successor 1, or more when earlier successors exist though `from` is current: AWSCURRENT was moved back.
+   * @returns The new version's id; `undefined` when another writer has named it before.
    * @throws BrokerError as `read`, and TOKEN_STORE_QUOTA_EXCEEDED.
    */
-  async function replace(
-    snapshot: Snapshot,
-    record: TokenRecord,
-    isGood: (record: TokenRecord) => boolean,
-    signal: AbortSignal,
-  ): Promise<Stored> {
-    const successor = await put(record, successorOf(snapshot.versionId), signal);
-    if (successor) return { record, versionId: successor, superseded: false };
-    const winner = await read(signal);
-    if (winner.record && isGood(winner.record)) {
-      return { record: winner.record, versionId: winner.versionId, superseded: true };
+  function replace(from: string | undefined, record: TokenRecord, successor: number, signal: AbortSignal) {
+    return put(record, successorOf(from, successor), [CURRENT], signal);
+  }
+
+  /**
+   * Puts the record into the version that a rotation makes. That it exists already is no fault: the step was invoked
+   * twice at once, and the other one has done it.
+   */
+  async function putPending(record: TokenRecord, versionId: string, signal: AbortSignal): Promise<void> {
+    await put(record, versionId, [PENDING], signal);
+  }
+
+  /** @returns What the pending version holds; `undefined` while it can't be read: no value yet, or pending no more. */
+  async function readPending(versionId: string, signal: AbortSignal) {
+    const command = new GetSecretValueCommand({ SecretId: secretId, VersionId: versionId, VersionStage: PENDING });
+    try {
+      return understand((await client.send(command, { abortSignal: signal })).SecretString, issuerId);
+    } catch (error) {
+      // AWS answers alike for a label that was taken off meanwhile and for a secret that is to be deleted.
+      if (error instanceof InvalidRequestException) await read(signal);
+      else if (!(error instanceof ResourceNotFoundException)) throw storeFailure(secretId, 'read', error);
+      return undefined;
     }
-    return { record, versionId: await put(record, random.uuid(), signal), superseded: false };
+  }
+
+  /**
+   * The staging labels of a secret's versions.
+   *
+   * @param name How a rotation names the secret: with another name, the secret's own must be the configured one.
+   * @returns `undefined` when it is not the token secret.
+   */
+  async function labels(name: string, signal: AbortSignal): Promise<Record<string, string[]> | undefined> {
+    const secret = await client
+      .send(new DescribeSecretCommand({ SecretId: name }), { abortSignal: signal })
+      .catch(fail('read'));
+    const isOwn = secretId === secret.ARN || secretId === secret.Name || secretId === name;
+    return isOwn ? (secret.VersionIdsToStages ?? {}) : undefined;
+  }
+
+  /** @returns Whether the label was moved; `false` when somebody else has moved it since it was looked at. */
+  async function moveLabel(
+    label: string,
+    move: { from?: string | undefined; to?: string },
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    const command = new UpdateSecretVersionStageCommand({
+      SecretId: secretId,
+      VersionStage: label,
+      ...(move.from !== undefined && { RemoveFromVersionId: move.from }),
+      ...(move.to !== undefined && { MoveToVersionId: move.to }),
+    });
+    try {
+      await client.send(command, { abortSignal: signal });
+      return true;
+    } catch (error) {
+      // The same exception says that the secret is to be deleted: then a read says so too, and with its code.
+      if (error instanceof InvalidRequestException) await read(signal);
+      else if (!(error instanceof InvalidParameterException)) throw storeFailure(secretId, 'write', error);
+      return false;
+    }
+  }
+
+  function fail(verb: 'read' | 'write') {
+    return (error: unknown): never => {
+      throw storeFailure(secretId, verb, error);
+    };
   }
 
   /** @returns The version id, or `undefined` when that version exists already with another value. */
-  async function put(record: TokenRecord, clientRequestToken: string, signal: AbortSignal) {
+  async function put(record: TokenRecord, clientRequestToken: string, stages: string[], signal: AbortSignal) {
     const command = new PutSecretValueCommand({
       SecretId: secretId,
       ClientRequestToken: clientRequestToken,
       SecretString: JSON.stringify(record),
+      ...(stages[0] !== CURRENT && { VersionStages: stages }),
     });
     try {
       const { VersionId } = await client.send(command, { abortSignal: signal });
@@ -117,13 +167,13 @@ export function createTokenStore({
     }
   }
 
-  return { read, replace };
+  return { read, replace, putPending, readPending, labels, moveLabel };
 }
 
 /** 64 hexadecimal characters: within the 32-64 that a ClientRequestToken may have. */
-const successorOf = (versionId: string | undefined) =>
+const successorOf = (versionId: string | undefined, successor: number) =>
   createHash('sha256')
-    .update(`d1-token-broker: the successor of ${versionId ?? 'nothing'}`)
+    .update(`d1-token-broker: successor ${successor} of ${versionId ?? 'nothing'}`)
     .digest('hex');
 
 function understand(secretText: string | undefined, issuerId: string): Pick<Snapshot, 'record' | 'foreign'> {

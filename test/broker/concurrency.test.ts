@@ -27,9 +27,9 @@ describe('A thousand callers in one process', () => {
     expect(new Set(answers.map(({ access_token }) => access_token)).size).toBe(1);
     expect(calls()).toEqual({ ...refreshCalls, ...certificateRead });
     for (const { access_token } of answers.slice(0, 10)) {
-      expect(await lambda.token({ force: true })).toMatchObject({ access_token, source: 'memory' });
+      expect(await lambda.token({ force: true })).toMatchObject({ access_token, source: 'secret' });
     }
-    expect(calls()).toEqual({});
+    expect(calls()).toEqual({ 'GetSecretValue d1/access-token': 10 });
   });
 
   it('with wishes of every kind, and a tick among them, cost one exchange', async () => {

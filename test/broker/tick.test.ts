@@ -82,16 +82,19 @@ describe('A tick of the schedule', () => {
     expect(calls()).toEqual(refreshCalls);
   });
 
-  it('looks into the secret, not into its memory: a token that was lost from there is replaced', async () => {
-    const { container, putAside } = await openStory();
+  it('looks into the secret, not into its memory: a token that was lost from there is stored again, for no exchange', async () => {
+    const { container, putAside, clock, calls } = await openStory();
     const lambda = container();
     await lambda.tick();
+    clock.advance(11_000);
     await putAside({ SecretString: ' ' });
+    calls();
     expect(await lambda.tick()).toMatchObject({ refreshed: true, reason: 'missing' });
+    expect(calls()).toEqual({ ...readOnly, 'PutSecretValue d1/access-token': 1 });
   });
 
-  it('that comes twice refreshes once: the second container is content with the token of the first', async () => {
-    const { container, calls, store, recordOf, versionCount, stored, faults } = await openStory();
+  it('that comes twice leaves the token that came last in the secret: the loser of the swap stores its own when it is no older', async () => {
+    const { container, calls, store, recordOf, versionCount, stored, faults, clock } = await openStory();
     await store(recordOf(700));
     const twice = [container(), container()];
     // No container writes before both have read.
@@ -105,16 +108,41 @@ describe('A tick of the schedule', () => {
       return answer;
     };
     const answers = await Promise.all(twice.map((lambda) => lambda.tick()));
-    expect(answers.map(({ reason, refreshed }) => ({ reason, refreshed }))).toEqual(
-      expect.arrayContaining([
-        { reason: 'due', refreshed: true },
-        { reason: 'superseded', refreshed: false },
-      ]),
-    );
+    expect(answers).toEqual([
+      expect.objectContaining({ reason: 'due', refreshed: true }),
+      expect.objectContaining({ reason: 'due', refreshed: true }),
+    ]);
     const { versionId } = await stored();
-    expect(answers.map(({ version_id }) => version_id)).toEqual([versionId, versionId]);
+    expect(answers.map(({ version_id }) => version_id)).toContain(versionId);
+    expect(await versionCount()).toBe(3);
+    expect(calls()).toMatchObject({ 'PutSecretValue d1/access-token': 3, 'GetSecretValue d1/access-token': 3 });
+    // They do not take turns.
+    for (const lambda of [...twice, ...twice]) {
+      clock.advance(30_000);
+      expect(await lambda.tick()).toMatchObject({ refreshed: false, reason: 'fresh' });
+    }
+  });
+
+  it('that comes twice is content with the winner’s token when that is newer than its own', async () => {
+    const { container, store, recordOf, versionCount, clock, faults } = await openStory();
+    await store(recordOf(700));
+    const [slow, quick] = [container(), container()];
+    const asked = Promise.withResolvers<void>();
+    const goOn = Promise.withResolvers<void>();
+    faults.d1 = async (_request, next) => {
+      faults.d1 = undefined;
+      const answer = await next();
+      asked.resolve();
+      await goOn.promise;
+      return answer;
+    };
+    const late = slow.tick();
+    await asked.promise;
+    clock.advance(5_000);
+    expect(await quick.tick()).toMatchObject({ reason: 'due', refreshed: true });
+    goOn.resolve();
+    expect(await late).toMatchObject({ reason: 'superseded', refreshed: false });
     expect(await versionCount()).toBe(2);
-    expect(calls()).toMatchObject({ 'PutSecretValue d1/access-token': 2, 'GetSecretValue d1/access-token': 3 });
   });
 
   it('gets through when an operator has moved AWSCURRENT back to a version that had a successor', async () => {
@@ -131,6 +159,7 @@ describe('A tick of the schedule', () => {
       MoveToVersionId: first.versionId,
       RemoveFromVersionId: second.versionId,
     });
+    clock.advance(11_000);
     const answer = await lambda.tick();
     expect(answer).toMatchObject({ refreshed: true, reason: 'due' });
     expect((await stored()).versionId).toBe(answer.version_id);

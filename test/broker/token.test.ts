@@ -56,10 +56,19 @@ describe('A direct call for a token', () => {
 
   it('gets a new token when the stored one does not live as long as was asked for', async () => {
     const { container, store, recordOf } = await openStory();
+    await store(recordOf(620));
+    const lambda = container();
+    expect(await lambda.token({ min_remaining_seconds: 280 })).toMatchObject({ source: 'secret', expires_in: 280 });
+    expect(await lambda.token({ min_remaining_seconds: 281 })).toMatchObject({ source: 'exchange', expires_in: 900 });
+  });
+
+  it('gets the longest-lived token there is while the pace of writes forbids another: a wish is a wish', async () => {
+    const { container, store, recordOf, calls } = await openStory();
     await store(recordOf(500));
     const lambda = container();
-    expect(await lambda.token({ min_remaining_seconds: 400 })).toMatchObject({ source: 'secret', expires_in: 400 });
-    expect(await lambda.token({ min_remaining_seconds: 401 })).toMatchObject({ source: 'exchange', expires_in: 900 });
+    expect(await lambda.token({ min_remaining_seconds: 401 })).toMatchObject({ source: 'secret', expires_in: 400 });
+    expect(await lambda.token({ min_remaining_seconds: 840 })).toMatchObject({ expires_in: 400 });
+    expect(calls()).toEqual({ 'GetSecretValue d1/access-token': 2 });
   });
 
   it('gets what a tick of another container has stored, not the older token in its own memory', async () => {
@@ -115,7 +124,7 @@ describe('A direct call for a token', () => {
     const slow = lambda.token();
     const { access_token } = await first;
     overtaken.resolve();
-    expect(await slow).toMatchObject({ source: 'memory', access_token });
+    expect(await slow).toMatchObject({ access_token });
     expect(calls()).toEqual({ ...refreshCalls, ...certificateRead, 'GetSecretValue d1/access-token': 2 });
   });
 
@@ -137,14 +146,15 @@ describe('A direct call for a token', () => {
 });
 
 describe('A forced call', () => {
-  it('gets no new token in place of one that is younger than a minute, and makes no call', async () => {
-    const { container, clock, calls } = await openStory();
+  it('gets no new token in place of one that this container obtained within the minute, and is warned', async () => {
+    const { container, clock, calls, warnings } = await openStory();
     const lambda = container();
     await lambda.token();
     calls();
     clock.advance(59_000);
-    expect(await lambda.token({ force: true })).toMatchObject({ source: 'memory', expires_in: 841 });
-    expect(calls()).toEqual({});
+    expect(await lambda.token({ force: true })).toMatchObject({ source: 'secret', expires_in: 841 });
+    expect(calls()).toEqual(readOnly);
+    expect(warnings()).toEqual(['REPLACEMENT_NOT_READY']);
   });
 
   it('gets a new one sixty seconds later', async () => {
@@ -160,19 +170,22 @@ describe('A forced call', () => {
     expect(calls()).toEqual(refreshCalls);
   });
 
-  it('takes the young token that another container has stored, for one read', async () => {
+  it('says what was refused, and takes the token that another container has stored since, for one read', async () => {
     const { container, clock, calls } = await openStory();
     const [lambda, other] = [container(), container()];
-    await lambda.token();
+    const refused = await lambda.token();
     clock.advance(100_000);
-    await other.token({ force: true });
+    await other.token({ newer_than: refused.obtained_at });
     calls();
-    expect(await lambda.token({ force: true })).toMatchObject({ source: 'secret', expires_in: 900 });
+    expect(await lambda.token({ newer_than: refused.obtained_at })).toMatchObject({
+      source: 'secret',
+      expires_in: 900,
+    });
     expect(calls()).toEqual(readOnly);
   });
 
-  it('that finds another at work from the same version gets the token of the other', async () => {
-    const { container, store, recordOf, faults, versionCount } = await openStory();
+  it('that finds another at work from the same version keeps its own token when that is no older, and stores it', async () => {
+    const { container, store, stored, recordOf, faults, versionCount } = await openStory();
     await store(recordOf(100));
     const [lambda, other] = [container(), container()];
     let winner = '';
@@ -184,9 +197,10 @@ describe('A forced call', () => {
       return next();
     };
     const answer = await lambda.token({ force: true });
-    expect(answer).toMatchObject({ source: 'secret' });
-    expect(answer.access_token).toBe(winner);
-    expect(await versionCount()).toBe(2);
+    expect(answer).toMatchObject({ source: 'exchange' });
+    expect(answer.access_token).not.toBe(winner);
+    expect((await stored()).record).toMatchObject({ access_token: answer.access_token });
+    expect(await versionCount()).toBe(3);
   });
 });
 
@@ -269,31 +283,40 @@ describe('A direct call when the refresh fails', () => {
     const versionId = await store(recordOf(700));
     faults.d1 = d1Refuses;
     const answer = await container().token({ force: true });
-    expect(answer).toMatchObject({ ...(await stored()).record, expires_in: 200, source: 'memory' });
+    expect(answer).toMatchObject({ ...(await stored()).record, expires_in: 200, source: 'secret' });
     expect(warnings()).toEqual(['TOKEN_ENDPOINT_REJECTED']);
     expect(calls()).toEqual({ ...readOnly, ...certificateRead, Sign: 1, 'oauth2/token': 1 });
     expect((await stored()).versionId).toBe(versionId);
   });
 
-  it('hears why if the stored token lives too short for the caller', async () => {
+  it('gets the stored token also if that lives too short for its wish: a wish is a wish', async () => {
     const { container, faults, store, recordOf, warnings } = await openStory();
     await store(recordOf(700));
     faults.d1 = d1Refuses;
     const lambda = container();
     const wish = { min_remaining_seconds: 201, correlation_id: 'payment-4711' };
-    await expect(lambda.token({ ...wish, force: true })).rejects.toMatchObject({
+    expect(await lambda.token({ ...wish, force: true })).toMatchObject({ expires_in: 200 });
+    expect(await lambda.token(wish)).toMatchObject({ expires_in: 200 });
+    expect(warnings()).toEqual(['TOKEN_ENDPOINT_REJECTED']);
+    expect(await lambda.token({ ...wish, min_remaining_seconds: 200 })).toMatchObject({ expires_in: 200 });
+  });
+
+  it('that named the refused token hears why: that token is never the answer', async () => {
+    const { container, faults, store, recordOf } = await openStory();
+    const record = recordOf(700);
+    await store(record);
+    faults.d1 = d1Refuses;
+    const event = { newer_than: record.obtained_at, correlation_id: 'payment-4711' };
+    await expect(container().token(event)).rejects.toMatchObject({
       code: 'TOKEN_ENDPOINT_REJECTED',
       issuerId: ISSUER_ID,
       correlationId: 'payment-4711',
     });
-    await expect(lambda.token(wish)).rejects.toMatchObject({ code: 'TOKEN_ENDPOINT_REJECTED' });
-    expect(warnings()).toEqual([]);
-    expect(await lambda.token({ ...wish, min_remaining_seconds: 200 })).toMatchObject({ expires_in: 200 });
   });
 
   it('judges the stored token when the refresh has failed, not when it began: waiting costs life', async () => {
     const { container, faults, store, recordOf, clock } = await openStory();
-    await store(recordOf(830));
+    await store(recordOf(890));
     faults.d1 = async (...request) => {
       clock.advance(15_000);
       return d1Refuses(...request);

@@ -24,7 +24,7 @@ const good: Readonly<Record<string, unknown>> = {
   existingClientCertificateSecretArn: '',
   existingSecretsKeyArn: '',
   memoryMegabytes: 512,
-  timeoutSeconds: 45,
+  timeoutSeconds: 90,
   reservedConcurrency: 5,
   tracing: 'PassThrough',
   logRetentionDays: 90,
@@ -61,7 +61,9 @@ describe('parameters', () => {
     ['existingSigningKeyArn', 'alias/d1'],
     ['existingSigningKeyArn', key.replace('key/', 'alias/')],
     ['memoryMegabytes', 64],
-    ['timeoutSeconds', 60],
+    ['timeoutSeconds', 9],
+    ['timeoutSeconds', 121],
+    ['timeoutSeconds', 90.5],
     ['reservedConcurrency', 0],
     ['reservedConcurrency', 1.5],
     ['refreshWindowSeconds', 900],
@@ -71,6 +73,10 @@ describe('parameters', () => {
     expect(faultsOf({ [name]: value })).toEqual([
       expect.stringContaining(`parameter ${name} is "${value}"; it must be `),
     ]);
+  });
+
+  test.each([10, 59, 60, 90, 120])('timeoutSeconds may be %i: ticks may overlap', (timeoutSeconds) => {
+    expect(faultsOf({ timeoutSeconds })).toEqual([]);
   });
 
   test('are told of all at once', () => {

@@ -1,7 +1,10 @@
 import { type Cell, type Entry, entries } from './cells.ts';
 
 /**
- * What must come of every cell, written down and thought over by people. Each line is: the way in, then
+ * What must come of every cell, written down and thought over by people. matrix.test.ts runs every cell and compares, so this
+ * is the evidence too. Each cell begins with an ageing token, 200 s left. `once`: the first call alone fails; `always`: all
+ * do, as in an outage. The SDK's delays between its tries, real time, are left out. `impostor`: D1's certificate comes from an
+ * unknown authority; `distrusted`: D1 does not know ours. Each line is: the way in, then
  * - the outcome: why it refreshed or where the token came from (success), or the error code;
  * - what is in the secret then: the `old` token or the `new` one; `+empty` and `+pending`: a rotation's version without and
  *   with its token; `+label`: the current version is still labelled AWSPENDING;
@@ -56,245 +59,245 @@ load_certificate, once: delay
   tick:              due new 1·1·1·1·1 3s
   direct:            exchange new 1·1·1·1·1 3s
   forced:            exchange new 1·1·1·1·1 3s
-  createSecret:      done old+pending 1·1·1·1·1·1 3s
+  createSecret:      done old+pending 1·2·1·1·1·1 3s
 
 load_certificate, once: throttle unavailable reset lost hang
   tick:              due new 1·2·1·1·1 0s
   direct:            exchange new 1·2·1·1·1 0s
   forced:            exchange new 1·2·1·1·1 0s
-  createSecret:      done old+pending 1·1·2·1·1·1 0s
+  createSecret:      done old+pending 1·2·2·1·1·1 0s
 
 load_certificate, once: refuse garbage
   tick:              CLIENT_CERTIFICATE_UNAVAILABLE old 1·1·1·0·0 0s
-  direct:            CLIENT_CERTIFICATE_UNAVAILABLE old 1·1·1·0·0 0s
-  forced:            memory old 1·1·1·0·0 0s !CLIENT_CERTIFICATE_UNAVAILABLE
-  createSecret:      CLIENT_CERTIFICATE_UNAVAILABLE old+empty 1·1·1·1·0·0 0s
+  direct:            secret old 1·1·1·0·0 0s !CLIENT_CERTIFICATE_UNAVAILABLE
+  forced:            secret old 1·1·1·0·0 0s !CLIENT_CERTIFICATE_UNAVAILABLE
+  createSecret:      CLIENT_CERTIFICATE_UNAVAILABLE old+empty 1·2·1·1·0·0 0s
 
 load_certificate, always: throttle unavailable reset lost hang
   tick:              CLIENT_CERTIFICATE_UNAVAILABLE old 1·3·1·0·0 0s
-  direct:            CLIENT_CERTIFICATE_UNAVAILABLE old 1·3·1·0·0 0s
-  forced:            memory old 1·3·1·0·0 0s !CLIENT_CERTIFICATE_UNAVAILABLE
-  createSecret:      CLIENT_CERTIFICATE_UNAVAILABLE old+empty 1·1·3·1·0·0 0s
+  direct:            secret old 1·3·1·0·0 0s !CLIENT_CERTIFICATE_UNAVAILABLE
+  forced:            secret old 1·3·1·0·0 0s !CLIENT_CERTIFICATE_UNAVAILABLE
+  createSecret:      CLIENT_CERTIFICATE_UNAVAILABLE old+empty 1·2·3·1·0·0 0s
 
 load_certificate, always: refuse garbage
   tick:              CLIENT_CERTIFICATE_UNAVAILABLE old 1·1·1·0·0 0s
-  direct:            CLIENT_CERTIFICATE_UNAVAILABLE old 1·1·1·0·0 0s
-  forced:            memory old 1·1·1·0·0 0s !CLIENT_CERTIFICATE_UNAVAILABLE
-  createSecret:      CLIENT_CERTIFICATE_UNAVAILABLE old+empty 1·1·1·1·0·0 0s
+  direct:            secret old 1·1·1·0·0 0s !CLIENT_CERTIFICATE_UNAVAILABLE
+  forced:            secret old 1·1·1·0·0 0s !CLIENT_CERTIFICATE_UNAVAILABLE
+  createSecret:      CLIENT_CERTIFICATE_UNAVAILABLE old+empty 1·2·1·1·0·0 0s
 
 connect, once: delay
   tick:              due new 1·1·1·1·1 3s
   direct:            exchange new 1·1·1·1·1 3s
   forced:            exchange new 1·1·1·1·1 3s
-  createSecret:      done old+pending 1·1·1·1·1·1 3s
+  createSecret:      done old+pending 1·2·1·1·1·1 3s
 
 connect, once: refuse reset
   tick:              due new 1·2·2·1·1 0.1s
   direct:            exchange new 1·2·2·1·1 0.1s
   forced:            exchange new 1·2·2·1·1 0.1s
-  createSecret:      done old+pending 1·1·2·2·1·1 0.1s
+  createSecret:      done old+pending 1·2·2·2·1·1 0.1s
 
 connect, once: garbage
   tick:              due new 1·1·2·1·1 0.1s
   direct:            exchange new 1·1·2·1·1 0.1s
   forced:            exchange new 1·1·2·1·1 0.1s
-  createSecret:      done old+pending 1·1·1·2·1·1 0.1s
+  createSecret:      done old+pending 1·2·1·2·1·1 0.1s
 
 connect, once: hang
   tick:              due new 1·1·2·1·1 10.1s
   direct:            exchange new 1·1·2·1·1 10.1s
   forced:            exchange new 1·1·2·1·1 10.1s
-  createSecret:      done old+pending 1·1·1·2·1·1 10.1s
+  createSecret:      done old+pending 1·2·1·2·1·1 10.1s
 
 connect, always: refuse reset distrusted
   tick:              TOKEN_ENDPOINT_UNREACHABLE old 1·2·3·0·0 0.3s
-  direct:            TOKEN_ENDPOINT_UNREACHABLE old 1·2·3·0·0 0.3s
-  forced:            memory old 1·2·3·0·0 0.3s !TOKEN_ENDPOINT_UNREACHABLE
-  createSecret:      TOKEN_ENDPOINT_UNREACHABLE old+empty 1·1·2·3·0·0 0.3s
+  direct:            secret old 1·2·3·0·0 0.3s !TOKEN_ENDPOINT_UNREACHABLE
+  forced:            secret old 1·2·3·0·0 0.3s !TOKEN_ENDPOINT_UNREACHABLE
+  createSecret:      TOKEN_ENDPOINT_UNREACHABLE old+empty 1·2·2·3·0·0 0.3s
 
 connect, always: garbage
   tick:              TOKEN_ENDPOINT_UNREACHABLE old 1·1·3·0·0 0.3s
-  direct:            TOKEN_ENDPOINT_UNREACHABLE old 1·1·3·0·0 0.3s
-  forced:            memory old 1·1·3·0·0 0.3s !TOKEN_ENDPOINT_UNREACHABLE
-  createSecret:      TOKEN_ENDPOINT_UNREACHABLE old+empty 1·1·1·3·0·0 0.3s
+  direct:            secret old 1·1·3·0·0 0.3s !TOKEN_ENDPOINT_UNREACHABLE
+  forced:            secret old 1·1·3·0·0 0.3s !TOKEN_ENDPOINT_UNREACHABLE
+  createSecret:      TOKEN_ENDPOINT_UNREACHABLE old+empty 1·2·1·3·0·0 0.3s
 
 connect, always: hang
   tick:              TOKEN_ENDPOINT_UNREACHABLE old 1·1·3·0·0 30.3s
-  direct:            TOKEN_ENDPOINT_UNREACHABLE old 1·1·3·0·0 30.3s
-  forced:            memory old 1·1·3·0·0 30.3s !TOKEN_ENDPOINT_UNREACHABLE
-  createSecret:      TOKEN_ENDPOINT_UNREACHABLE old+empty 1·1·1·3·0·0 30.3s
+  direct:            secret old 1·1·3·0·0 30.3s !TOKEN_ENDPOINT_UNREACHABLE
+  forced:            secret old 1·1·3·0·0 30.3s !TOKEN_ENDPOINT_UNREACHABLE
+  createSecret:      TOKEN_ENDPOINT_UNREACHABLE old+empty 1·2·1·3·0·0 30.3s
 
 connect, always: impostor
   tick:              TOKEN_ENDPOINT_UNREACHABLE old 1·1·1·0·0 0s
-  direct:            TOKEN_ENDPOINT_UNREACHABLE old 1·1·1·0·0 0s
-  forced:            memory old 1·1·1·0·0 0s !TOKEN_ENDPOINT_UNREACHABLE
-  createSecret:      TOKEN_ENDPOINT_UNREACHABLE old+empty 1·1·1·1·0·0 0s
+  direct:            secret old 1·1·1·0·0 0s !TOKEN_ENDPOINT_UNREACHABLE
+  forced:            secret old 1·1·1·0·0 0s !TOKEN_ENDPOINT_UNREACHABLE
+  createSecret:      TOKEN_ENDPOINT_UNREACHABLE old+empty 1·2·1·1·0·0 0s
 
 sign, once: delay
   tick:              due new 1·1·1·1·1 3s
   direct:            exchange new 1·1·1·1·1 3s
   forced:            exchange new 1·1·1·1·1 3s
-  createSecret:      done old+pending 1·1·1·1·1·1 3s
+  createSecret:      done old+pending 1·2·1·1·1·1 3s
 
 sign, once: throttle unavailable reset lost hang
   tick:              due new 1·1·2·1·1 0s
   direct:            exchange new 1·1·2·1·1 0s
   forced:            exchange new 1·1·2·1·1 0s
-  createSecret:      done old+pending 1·1·1·2·1·1 0s
+  createSecret:      done old+pending 1·2·1·2·1·1 0s
 
 sign, once: refuse garbage
   tick:              SIGNING_FAILED old 1·1·1·0·0 0s
-  direct:            SIGNING_FAILED old 1·1·1·0·0 0s
-  forced:            memory old 1·1·1·0·0 0s !SIGNING_FAILED
-  createSecret:      SIGNING_FAILED old+empty 1·1·1·1·0·0 0s
+  direct:            secret old 1·1·1·0·0 0s !SIGNING_FAILED
+  forced:            secret old 1·1·1·0·0 0s !SIGNING_FAILED
+  createSecret:      SIGNING_FAILED old+empty 1·2·1·1·0·0 0s
 
 sign, always: throttle unavailable reset lost hang
   tick:              SIGNING_FAILED old 1·1·3·0·0 0s
-  direct:            SIGNING_FAILED old 1·1·3·0·0 0s
-  forced:            memory old 1·1·3·0·0 0s !SIGNING_FAILED
-  createSecret:      SIGNING_FAILED old+empty 1·1·1·3·0·0 0s
+  direct:            secret old 1·1·3·0·0 0s !SIGNING_FAILED
+  forced:            secret old 1·1·3·0·0 0s !SIGNING_FAILED
+  createSecret:      SIGNING_FAILED old+empty 1·2·1·3·0·0 0s
 
 sign, always: refuse garbage
   tick:              SIGNING_FAILED old 1·1·1·0·0 0s
-  direct:            SIGNING_FAILED old 1·1·1·0·0 0s
-  forced:            memory old 1·1·1·0·0 0s !SIGNING_FAILED
-  createSecret:      SIGNING_FAILED old+empty 1·1·1·1·0·0 0s
+  direct:            secret old 1·1·1·0·0 0s !SIGNING_FAILED
+  forced:            secret old 1·1·1·0·0 0s !SIGNING_FAILED
+  createSecret:      SIGNING_FAILED old+empty 1·2·1·1·0·0 0s
 
 exchange, once: delay
   tick:              due new 1·1·1·1·1 3s
   direct:            exchange new 1·1·1·1·1 3s
   forced:            exchange new 1·1·1·1·1 3s
-  createSecret:      done old+pending 1·1·1·1·1·1 3s
+  createSecret:      done old+pending 1·2·1·1·1·1 3s
 
 exchange, once: throttle
   tick:              due new 1·1·2·2·1 5.1s
   direct:            exchange new 1·1·2·2·1 5.1s
   forced:            exchange new 1·1·2·2·1 5.1s
-  createSecret:      done old+pending 1·1·1·2·2·1 5.1s
+  createSecret:      done old+pending 1·2·1·2·2·1 5.1s
 
 exchange, once: refuse
   tick:              TOKEN_ENDPOINT_REJECTED old 1·2·1·1·0 0s
-  direct:            TOKEN_ENDPOINT_REJECTED old 1·2·1·1·0 0s
-  forced:            memory old 1·2·1·1·0 0s !TOKEN_ENDPOINT_REJECTED
-  createSecret:      TOKEN_ENDPOINT_REJECTED old+empty 1·1·2·1·1·0 0s
+  direct:            secret old 1·2·1·1·0 0s !TOKEN_ENDPOINT_REJECTED
+  forced:            secret old 1·2·1·1·0 0s !TOKEN_ENDPOINT_REJECTED
+  createSecret:      TOKEN_ENDPOINT_REJECTED old+empty 1·2·2·1·1·0 0s
 
 exchange, once: unavailable reset garbage
   tick:              due new 1·1·2·2·1 0.1s
   direct:            exchange new 1·1·2·2·1 0.1s
   forced:            exchange new 1·1·2·2·1 0.1s
-  createSecret:      done old+pending 1·1·1·2·2·1 0.1s
+  createSecret:      done old+pending 1·2·1·2·2·1 0.1s
 
 exchange, once: lost
   tick:              due new 1·2·2·2·1 0.1s
   direct:            exchange new 1·2·2·2·1 0.1s
   forced:            exchange new 1·2·2·2·1 0.1s
-  createSecret:      done old+pending 1·1·2·2·2·1 0.1s
+  createSecret:      done old+pending 1·2·2·2·2·1 0.1s
 
 exchange, once: hang
   tick:              due new 1·1·2·2·1 15.1s
   direct:            exchange new 1·1·2·2·1 15.1s
   forced:            exchange new 1·1·2·2·1 15.1s
-  createSecret:      done old+pending 1·1·1·2·2·1 15.1s
+  createSecret:      done old+pending 1·2·1·2·2·1 15.1s
 
 exchange, always: throttle
   tick:              TOKEN_ENDPOINT_UNREACHABLE old 1·1·3·3·0 10.3s
-  direct:            TOKEN_ENDPOINT_UNREACHABLE old 1·1·3·3·0 10.3s
-  forced:            memory old 1·1·3·3·0 10.3s !TOKEN_ENDPOINT_UNREACHABLE
-  createSecret:      TOKEN_ENDPOINT_UNREACHABLE old+empty 1·1·1·3·3·0 10.3s
+  direct:            secret old 1·1·3·3·0 10.3s !TOKEN_ENDPOINT_UNREACHABLE
+  forced:            secret old 1·1·3·3·0 10.3s !TOKEN_ENDPOINT_UNREACHABLE
+  createSecret:      TOKEN_ENDPOINT_UNREACHABLE old+empty 1·2·1·3·3·0 10.3s
 
 exchange, always: refuse
   tick:              TOKEN_ENDPOINT_REJECTED old 1·2·1·1·0 0s
-  direct:            TOKEN_ENDPOINT_REJECTED old 1·2·1·1·0 0s
-  forced:            memory old 1·2·1·1·0 0s !TOKEN_ENDPOINT_REJECTED
-  createSecret:      TOKEN_ENDPOINT_REJECTED old+empty 1·1·2·1·1·0 0s
+  direct:            secret old 1·2·1·1·0 0s !TOKEN_ENDPOINT_REJECTED
+  forced:            secret old 1·2·1·1·0 0s !TOKEN_ENDPOINT_REJECTED
+  createSecret:      TOKEN_ENDPOINT_REJECTED old+empty 1·2·2·1·1·0 0s
 
 exchange, always: unavailable reset
   tick:              TOKEN_ENDPOINT_UNREACHABLE old 1·1·3·3·0 0.3s
-  direct:            TOKEN_ENDPOINT_UNREACHABLE old 1·1·3·3·0 0.3s
-  forced:            memory old 1·1·3·3·0 0.3s !TOKEN_ENDPOINT_UNREACHABLE
-  createSecret:      TOKEN_ENDPOINT_UNREACHABLE old+empty 1·1·1·3·3·0 0.3s
+  direct:            secret old 1·1·3·3·0 0.3s !TOKEN_ENDPOINT_UNREACHABLE
+  forced:            secret old 1·1·3·3·0 0.3s !TOKEN_ENDPOINT_UNREACHABLE
+  createSecret:      TOKEN_ENDPOINT_UNREACHABLE old+empty 1·2·1·3·3·0 0.3s
 
 exchange, always: garbage
   tick:              TOKEN_RESPONSE_INVALID old 1·1·3·3·0 0.3s
-  direct:            TOKEN_RESPONSE_INVALID old 1·1·3·3·0 0.3s
-  forced:            memory old 1·1·3·3·0 0.3s !TOKEN_RESPONSE_INVALID
-  createSecret:      TOKEN_RESPONSE_INVALID old+empty 1·1·1·3·3·0 0.3s
+  direct:            secret old 1·1·3·3·0 0.3s !TOKEN_RESPONSE_INVALID
+  forced:            secret old 1·1·3·3·0 0.3s !TOKEN_RESPONSE_INVALID
+  createSecret:      TOKEN_RESPONSE_INVALID old+empty 1·2·1·3·3·0 0.3s
 
 exchange, always: lost
   tick:              TOKEN_ENDPOINT_UNREACHABLE old 1·2·3·3·0 0.3s
-  direct:            TOKEN_ENDPOINT_UNREACHABLE old 1·2·3·3·0 0.3s
-  forced:            memory old 1·2·3·3·0 0.3s !TOKEN_ENDPOINT_UNREACHABLE
-  createSecret:      TOKEN_ENDPOINT_UNREACHABLE old+empty 1·1·2·3·3·0 0.3s
+  direct:            secret old 1·2·3·3·0 0.3s !TOKEN_ENDPOINT_UNREACHABLE
+  forced:            secret old 1·2·3·3·0 0.3s !TOKEN_ENDPOINT_UNREACHABLE
+  createSecret:      TOKEN_ENDPOINT_UNREACHABLE old+empty 1·2·2·3·3·0 0.3s
 
 exchange, always: hang
   tick:              TOKEN_ENDPOINT_UNREACHABLE old 1·1·3·3·0 45.3s
-  direct:            TOKEN_ENDPOINT_UNREACHABLE old 1·1·3·3·0 45.3s
-  forced:            memory old 1·1·3·3·0 45.3s !TOKEN_ENDPOINT_UNREACHABLE
-  createSecret:      TOKEN_ENDPOINT_UNREACHABLE old+empty 1·1·1·3·3·0 45.3s
+  direct:            secret old 1·1·3·3·0 45.3s !TOKEN_ENDPOINT_UNREACHABLE
+  forced:            secret old 1·1·3·3·0 45.3s !TOKEN_ENDPOINT_UNREACHABLE
+  createSecret:      TOKEN_ENDPOINT_UNREACHABLE old+empty 1·2·1·3·3·0 45.3s
 
 write_secret, once: delay
   tick:              due new 1·1·1·1·1 3s
   direct:            exchange new 1·1·1·1·1 3s
   forced:            exchange new 1·1·1·1·1 3s
-  createSecret:      done old+pending 1·1·1·1·1·1 3s
+  createSecret:      done old+pending 1·2·1·1·1·1 3s
 
 write_secret, once: throttle unavailable reset lost hang
   tick:              due new 1·1·1·1·2 0s
   direct:            exchange new 1·1·1·1·2 0s
   forced:            exchange new 1·1·1·1·2 0s
-  createSecret:      done old+pending 1·1·1·1·1·2 0s
+  createSecret:      done old+pending 1·2·1·1·1·2 0s
 
 write_secret, once: refuse
   tick:              TOKEN_STORE_DENIED old 1·1·1·1·1 0s
   direct:            exchange old 1·1·1·1·1 0s !TOKEN_STORE_DENIED
   forced:            exchange old 1·1·1·1·1 0s !TOKEN_STORE_DENIED
-  createSecret:      TOKEN_STORE_DENIED old+empty 1·1·1·1·1·1 0s
+  createSecret:      TOKEN_STORE_DENIED old+empty 1·2·1·1·1·1 0s
 
 write_secret, once: garbage
   tick:              TOKEN_STORE_UNAVAILABLE old 1·1·1·1·1 0s
   direct:            exchange old 1·1·1·1·1 0s !TOKEN_STORE_UNAVAILABLE
   forced:            exchange old 1·1·1·1·1 0s !TOKEN_STORE_UNAVAILABLE
-  createSecret:      TOKEN_STORE_UNAVAILABLE old+empty 1·1·1·1·1·1 0s
+  createSecret:      TOKEN_STORE_UNAVAILABLE old+empty 1·2·1·1·1·1 0s
 
 write_secret, always: throttle
   tick:              TOKEN_STORE_THROTTLED old 1·1·1·1·3 0s
   direct:            exchange old 1·1·1·1·3 0s !TOKEN_STORE_THROTTLED
   forced:            exchange old 1·1·1·1·3 0s !TOKEN_STORE_THROTTLED
-  createSecret:      TOKEN_STORE_THROTTLED old+empty 1·1·1·1·1·3 0s
+  createSecret:      TOKEN_STORE_THROTTLED old+empty 1·2·1·1·1·3 0s
 
 write_secret, always: refuse
   tick:              TOKEN_STORE_DENIED old 1·1·1·1·1 0s
   direct:            exchange old 1·1·1·1·1 0s !TOKEN_STORE_DENIED
   forced:            exchange old 1·1·1·1·1 0s !TOKEN_STORE_DENIED
-  createSecret:      TOKEN_STORE_DENIED old+empty 1·1·1·1·1·1 0s
+  createSecret:      TOKEN_STORE_DENIED old+empty 1·2·1·1·1·1 0s
 
 write_secret, always: unavailable hang
   tick:              TOKEN_STORE_UNAVAILABLE old 1·1·1·1·3 0s
   direct:            exchange old 1·1·1·1·3 0s !TOKEN_STORE_UNAVAILABLE
   forced:            exchange old 1·1·1·1·3 0s !TOKEN_STORE_UNAVAILABLE
-  createSecret:      TOKEN_STORE_UNAVAILABLE old+empty 1·1·1·1·1·3 0s
+  createSecret:      TOKEN_STORE_UNAVAILABLE old+empty 1·2·1·1·1·3 0s
 
 write_secret, always: reset lost
   tick:              TOKEN_STORE_UNAVAILABLE new 1·1·1·1·3 0s
   direct:            exchange new 1·1·1·1·3 0s !TOKEN_STORE_UNAVAILABLE
   forced:            exchange new 1·1·1·1·3 0s !TOKEN_STORE_UNAVAILABLE
-  createSecret:      TOKEN_STORE_UNAVAILABLE old+pending 1·1·1·1·1·3 0s
+  createSecret:      TOKEN_STORE_UNAVAILABLE old+pending 1·2·1·1·1·3 0s
 
 write_secret, always: garbage
   tick:              TOKEN_STORE_UNAVAILABLE old 1·1·1·1·1 0s
   direct:            exchange old 1·1·1·1·1 0s !TOKEN_STORE_UNAVAILABLE
   forced:            exchange old 1·1·1·1·1 0s !TOKEN_STORE_UNAVAILABLE
-  createSecret:      TOKEN_STORE_UNAVAILABLE old+empty 1·1·1·1·1·1 0s
+  createSecret:      TOKEN_STORE_UNAVAILABLE old+empty 1·2·1·1·1·1 0s
 
 describe_secret, once: delay
-  createSecret:      done old+pending 1·1·1·1·1·1 3s
+  createSecret:      done old+pending 1·2·1·1·1·1 3s
   testSecret:        done old+pending 1·1 3s
-  finishSecret:      done new 2·1·2 3s
+  finishSecret:      done new 2·2·2 3s
 
 describe_secret, once: throttle unavailable reset lost hang
-  createSecret:      done old+pending 2·1·1·1·1·1 0s
+  createSecret:      done old+pending 2·2·1·1·1·1 0s
   testSecret:        done old+pending 2·1 0s
-  finishSecret:      done new 3·1·2 0s
+  finishSecret:      done new 3·2·2 0s
 
 describe_secret, once: refuse
   createSecret:      TOKEN_STORE_DENIED old+empty 1·0·0·0·0·0 0s
@@ -327,14 +330,14 @@ describe_secret, always: garbage
   finishSecret:      TOKEN_STORE_UNAVAILABLE old+pending 1·0·0 0s
 
 read_pending, once: delay
-  createSecret:      done old+pending 1·1·1·1·1·1 3s
+  createSecret:      done old+pending 1·2·1·1·1·1 3s
   testSecret:        done old+pending 1·1 3s
-  finishSecret:      done new 2·1·2 3s
+  finishSecret:      done new 2·2·2 3s
 
 read_pending, once: throttle unavailable reset lost hang
-  createSecret:      done old+pending 1·2·1·1·1·1 0s
+  createSecret:      done old+pending 1·3·1·1·1·1 0s
   testSecret:        done old+pending 1·2 0s
-  finishSecret:      done new 2·2·2 0s
+  finishSecret:      done new 2·3·2 0s
 
 read_pending, once: refuse
   createSecret:      TOKEN_STORE_DENIED old+empty 1·1·0·0·0·0 0s
@@ -367,61 +370,61 @@ read_pending, always: garbage
   finishSecret:      TOKEN_STORE_UNAVAILABLE old+pending 1·1·0 0s
 
 move_label, once: delay
-  finishSecret:      done new 2·1·2 3s
+  finishSecret:      done new 2·2·2 3s
 
 move_label, once: throttle unavailable hang
-  finishSecret:      done new 2·1·3 0s
+  finishSecret:      done new 2·2·3 0s
 
 move_label, once: refuse
-  finishSecret:      TOKEN_STORE_DENIED old+pending 1·1·1 0s
+  finishSecret:      TOKEN_STORE_DENIED old+pending 1·2·1 0s
 
 move_label, once: reset lost
-  finishSecret:      done new 3·1·3 0s
+  finishSecret:      done new 3·2·3 0s
 
 move_label, once: garbage
-  finishSecret:      TOKEN_STORE_UNAVAILABLE old+pending 1·1·1 0s
+  finishSecret:      TOKEN_STORE_UNAVAILABLE old+pending 1·2·1 0s
 
 move_label, always: throttle
-  finishSecret:      TOKEN_STORE_THROTTLED old+pending 1·1·3 0s
+  finishSecret:      TOKEN_STORE_THROTTLED old+pending 1·2·3 0s
 
 move_label, always: refuse
-  finishSecret:      TOKEN_STORE_DENIED old+pending 1·1·1 0s
+  finishSecret:      TOKEN_STORE_DENIED old+pending 1·2·1 0s
 
 move_label, always: unavailable hang
-  finishSecret:      TOKEN_STORE_UNAVAILABLE old+pending 1·1·3 0s
+  finishSecret:      TOKEN_STORE_UNAVAILABLE old+pending 1·2·3 0s
 
 move_label, always: reset lost
-  finishSecret:      TOKEN_STORE_UNAVAILABLE new+label 1·1·3 0s
+  finishSecret:      TOKEN_STORE_UNAVAILABLE new+label 1·2·3 0s
 
 move_label, always: garbage
-  finishSecret:      TOKEN_STORE_UNAVAILABLE old+pending 1·1·1 0s
+  finishSecret:      TOKEN_STORE_UNAVAILABLE old+pending 1·2·1 0s
 
 remove_label, once: delay
-  finishSecret:      done new 2·1·2 3s
+  finishSecret:      done new 2·2·2 3s
 
 remove_label, once: throttle unavailable reset lost hang
-  finishSecret:      done new 2·1·3 0s
+  finishSecret:      done new 2·2·3 0s
 
 remove_label, once: refuse
-  finishSecret:      TOKEN_STORE_DENIED new+label 2·1·2 0s
+  finishSecret:      TOKEN_STORE_DENIED new+label 2·2·2 0s
 
 remove_label, once: garbage
-  finishSecret:      TOKEN_STORE_UNAVAILABLE new+label 2·1·2 0s
+  finishSecret:      TOKEN_STORE_UNAVAILABLE new+label 2·2·2 0s
 
 remove_label, always: throttle
-  finishSecret:      TOKEN_STORE_THROTTLED new+label 2·1·4 0s
+  finishSecret:      TOKEN_STORE_THROTTLED new+label 2·2·4 0s
 
 remove_label, always: refuse
-  finishSecret:      TOKEN_STORE_DENIED new+label 2·1·2 0s
+  finishSecret:      TOKEN_STORE_DENIED new+label 2·2·2 0s
 
 remove_label, always: unavailable hang
-  finishSecret:      TOKEN_STORE_UNAVAILABLE new+label 2·1·4 0s
+  finishSecret:      TOKEN_STORE_UNAVAILABLE new+label 2·2·4 0s
 
 remove_label, always: reset lost
-  finishSecret:      TOKEN_STORE_UNAVAILABLE new 2·1·4 0s
+  finishSecret:      TOKEN_STORE_UNAVAILABLE new 2·2·4 0s
 
 remove_label, always: garbage
-  finishSecret:      TOKEN_STORE_UNAVAILABLE new+label 2·1·2 0s
+  finishSecret:      TOKEN_STORE_UNAVAILABLE new+label 2·2·2 0s
 
 reader_read, once: delay
   cold reader:       got old old 1 3s
@@ -471,7 +474,11 @@ for (const line of table.split('\n').filter(Boolean)) {
   }
   const [, entry, outcome] = /^ {2}([\w ]+): +(.+)$/.exec(line) ?? [];
   if (!entries.includes(entry as Entry) || outcome === undefined) throw new Error(`What does "${line}" mean?`);
-  for (const fault of faults) expectations.set(`${header} ${fault} ${entry}`, outcome);
+  for (const fault of faults) {
+    const key = `${header} ${fault} ${entry}`;
+    if (expectations.has(key)) throw new Error(`What must come of ${key} is said twice.`);
+    expectations.set(key, outcome);
+  }
 }
 
 /** @throws Error when nobody has said what must come of the cell. */

@@ -7,6 +7,7 @@ import { createApp } from '../../src/app.ts';
 import { createKmsClient, createSecretsManagerClient } from '../../src/aws/clients.ts';
 import { type Clock, systemClock } from '../../src/clock.ts';
 import { readConfig } from '../../src/config.ts';
+import { createParts } from '../../src/parts.ts';
 import { systemRandom } from '../../src/random.ts';
 import { createTokenReader, type TokenReader, type TokenReaderError } from '../../src/reader/reader.ts';
 import { createTelemetry } from '../../src/telemetry/telemetry.ts';
@@ -96,12 +97,11 @@ export async function openFaultBank({ hangs }: { hangs: boolean }): Promise<Faul
     const signing = track(kms);
     const storing = track(secretsManager);
     const ids = [correlationId];
+    const random = { fraction: () => 0.5, uuid: () => ids.shift() ?? systemRandom.uuid() };
+    const common = { config, clock: timeouts.clock, random };
     const app = createApp({
-      config,
-      kms: signing.client,
-      secretsManager: storing.client,
-      clock: timeouts.clock,
-      random: { fraction: () => 0.5, uuid: () => ids.shift() ?? systemRandom.uuid() },
+      ...common,
+      ...createParts({ ...common, kms: signing.client, secretsManager: storing.client }),
       telemetry: createTelemetry(config.issuerId, clock),
     });
     try {

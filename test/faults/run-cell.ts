@@ -11,7 +11,7 @@ import type { LogLine, OutputCapture } from './output-capture.ts';
 import { storeToken } from './store-token.ts';
 
 export interface Observation {
-  /** For the table: what came of it, what is stored, what was called, time on the injected clock, warnings. */
+  /** As in expected.ts: what came of it, what is stored, what was called, time on the injected clock, warnings. */
   readonly summary: string;
   readonly error: BrokerError | TokenReaderError | undefined;
   /** Anything thrown that is no error of the product's own. */

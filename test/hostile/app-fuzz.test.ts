@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createApp } from '../../src/app.ts';
 import { readConfig } from '../../src/config.ts';
 import { BrokerError, errorCodes } from '../../src/errors.ts';
+import { createParts } from '../../src/parts.ts';
 import { systemRandom } from '../../src/random.ts';
 import { createTelemetry } from '../../src/telemetry/telemetry.ts';
 import { isCorrelationId } from '../../src/token-endpoint/correlation-id.ts';
@@ -84,12 +85,12 @@ describe(`fuzz of the whole app, seed ${seed}`, () => {
             return scene?.answer;
           };
           const clock = new FakeClock({ skipBelowMilliseconds: 9_000 });
+          const random = { ...systemRandom, fraction: () => 0.5 };
           const app = createApp({
             config,
-            kms: { send } as never,
-            secretsManager: { send } as never,
+            ...createParts({ config, kms: { send } as never, secretsManager: { send } as never, clock, random }),
             clock,
-            random: { ...systemRandom, fraction: () => 0.5 },
+            random,
             telemetry: createTelemetry(config.issuerId, clock),
           });
           try {

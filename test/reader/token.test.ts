@@ -167,12 +167,22 @@ describe('a wish', () => {
   it('for more time than the token has left reads, then asks the broker for just that', async () => {
     const { token } = consumer.reader({ brokerFunctionName: 'broker', lambda: consumer.lambda });
     await token();
-    consumer.advance(500);
+    consumer.advance(620);
     const better = await token({ minRemainingSeconds: 600 });
     expect(better.expires_at - consumer.bank.clock.now() / 1000).toBeGreaterThan(600);
     expect(consumer.invocations).toEqual([
-      { action: 'token', min_remaining_seconds: 600, force: false, correlation_id: expect.any(String) },
+      { action: 'token', min_remaining_seconds: 600, correlation_id: expect.any(String) },
     ]);
+  });
+
+  it('that the broker does not meet gets the token in hand', async () => {
+    const { token } = consumer.reader({ brokerFunctionName: 'broker', lambda: consumer.lambda });
+    const first = await token();
+    consumer.advance(500);
+    // The secret was written less than ten minutes ago: the broker answers with what it holds.
+    expect(await token({ minRemainingSeconds: 600 })).toBe(first);
+    expect(consumer.invocations).toHaveLength(1);
+    expect(consumer.warnings).toEqual([]);
   });
 
   it('that cannot be met gets the token that lives', async () => {

@@ -94,7 +94,7 @@ describe('a rotation', () => {
     const useless: [string, string, (record: Record<string, unknown>) => string][] = [
       ['expired', 'its token has expired', (record) => JSON.stringify({ ...record, obtained_at: 0, expires_at: 900 })],
       ['not JSON', 'its value is not a token record: it is not JSON', () => 'not JSON at all'],
-      ['empty but for a space', 'its value is not a token record: it is not JSON', () => ' '],
+      ['empty but for a space', 'its value is not a token record: it is empty', () => ' '],
       [
         'not a token record',
         'its value is not a token record: field access_token is missing or not as the schema says',
@@ -102,7 +102,7 @@ describe('a rotation', () => {
       ],
       [
         "another issuer's",
-        'its token belongs to another issuer',
+        'its value is not a token record: field issuer_id names another issuer',
         (record) => JSON.stringify({ ...record, issuer_id: 'ISSUER0002' }),
       ],
     ];
@@ -138,7 +138,10 @@ describe('a rotation', () => {
         VersionStages: ['AWSPENDING'],
       });
 
-      await expect(step('testSecret', version)).rejects.toMatchObject({ code: 'ROTATION_FAILED' });
+      await expect(step('testSecret', version)).rejects.toMatchObject({
+        code: 'ROTATION_FAILED',
+        what: expect.stringContaining('its value is not a token record: it is binary'),
+      });
       expect(await labels()).toEqual({ AWSCURRENT: current });
     });
 
@@ -319,6 +322,63 @@ describe('a rotation', () => {
       for (const again of STEPS) await step(again, version);
       expect((await storedToken(sandbox)).versionId).toBe(version);
     });
+  });
+
+  it('of a secret that is scheduled for deletion says so, in every step that needs the secret', async () => {
+    const { sandbox, container, rotate, step } = await open({ byHand: true });
+    await container().tick();
+    const { version } = await rotate();
+    await step('createSecret', version);
+    await sandbox.secretsManager.handle('DeleteSecret', { SecretId: TOKEN_SECRET });
+
+    for (const name of ['createSecret', 'testSecret', 'finishSecret']) {
+      await expect(step(name, version)).rejects.toMatchObject({
+        code: 'TOKEN_SECRET_MISSING',
+        retryable: false,
+        remedy: expect.stringContaining('scheduled for deletion'),
+      });
+    }
+  });
+
+  it('of a secret that gets scheduled for deletion just before AWSCURRENT is moved does not say that labels were moved', async () => {
+    const { sandbox, container, rotate, reports } = await open({
+      awsIntercept: async (call, next, response) => {
+        if (isFinish(call, next, response)) {
+          await sandbox.secretsManager.handle('DeleteSecret', { SecretId: TOKEN_SECRET });
+        }
+        return await next();
+      },
+    });
+    await container().tick();
+    expect((await rotate()).outcome).toBe('failed');
+
+    expect(reports.at(-1)).toMatchObject({ step: 'finishSecret', code: 'TOKEN_SECRET_MISSING' });
+    expect(sandbox.calls.count('secretsmanager', 'UpdateSecretVersionStage')).toBe(1);
+  });
+
+  it('for which D1 gives nothing but the current token, and that has died, puts nothing: it is repeated', async () => {
+    let first: string | undefined;
+    const { sandbox, clock, container, rotate, step } = await open({
+      byHand: true,
+      d1Intercept: async (_request, next) => {
+        const answer = await next();
+        if (first === undefined) {
+          first = answer.body;
+          return answer;
+        }
+        return { ...answer, body: JSON.stringify({ ...JSON.parse(first), expires_in: 0 }) };
+      },
+    });
+    await container().tick();
+    const { version } = await rotate();
+    clock.advance(900_000);
+
+    await expect(step('createSecret', version)).rejects.toMatchObject({
+      code: 'ROTATION_FAILED',
+      what: 'The rotation failed: D1 gave a token without life.',
+      retryable: true,
+    });
+    expect(sandbox.calls.count('secretsmanager', 'PutSecretValue')).toBe(1);
   });
 
   it('with too little time left is not begun: nothing is signed, exchanged or written', async () => {

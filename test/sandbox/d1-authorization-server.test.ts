@@ -1,7 +1,8 @@
 import { generateKeyPairSync, sign } from 'node:crypto';
 import fc from 'fast-check';
 import { decodeProtectedHeader, jwtVerify } from 'jose';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import type { D1ServerOptions } from '../../sandbox/d1/server.ts';
 import {
   type AssertionChanges,
   type Call,
@@ -141,6 +142,127 @@ describe('the token endpoint of the D1 sandbox', () => {
 
       expect((await exchange()).status).toBe(200);
       expect((await exchange({ header: { kid: 'bank-key-2' }, signWith: next.privateKey })).status).toBe(200);
+    });
+  });
+
+  describe('for a bank that asks again', () => {
+    type Habits = Pick<D1ServerOptions, 'tokenLifetimeSeconds' | 'tokenReuseUntilSeconds' | 'oneTokenAtATime'>;
+
+    /** A D1 with these habits, and its bank: `ask` returns the answer to a token request, `works` tries a token. */
+    async function startWith(habits: Habits) {
+      const world = await startD1World(habits);
+      onTestFinished(() => world.close());
+      const caller = world.caller({ keepAlive: true });
+      return {
+        ...world,
+        async ask() {
+          const { status, json } = await caller.send(world.tokenRequest(await world.assertion()));
+          expect(status).toBe(200);
+          return { token: json['access_token'], expiresIn: json['expires_in'] };
+        },
+        async works(token: unknown) {
+          const path = `/banking/v1/issuers/${world.issuerId}`;
+          return (await caller.send({ path, headers: { authorization: `Bearer ${token}` } })).status === 200;
+        },
+      };
+    }
+
+    it('has a new token each time, and the one before works on', async () => {
+      const { ask, works } = await startWith({});
+      const first = await ask();
+      const second = await ask();
+
+      expect([first.expiresIn, second.expiresIn]).toEqual([900, 900]);
+      expect(second.token).not.toBe(first.token);
+      expect([await works(first.token), await works(second.token)]).toEqual([true, true]);
+    });
+
+    it('gives the same token with what is left of it, until the bound, and then a new one', async () => {
+      const { ask, works, advance } = await startWith({ tokenReuseUntilSeconds: 60 });
+      const first = await ask();
+      // D1's clock stands at half a second, so of a token that is 300 seconds old 599.5 are left.
+      advance(300);
+      expect(await ask()).toEqual({ token: first.token, expiresIn: 599 });
+      advance(539);
+      expect(await ask()).toEqual({ token: first.token, expiresIn: 60 });
+      advance(0.5);
+      const second = await ask();
+
+      expect(second.expiresIn).toBe(900);
+      expect(second.token).not.toBe(first.token);
+      expect(await works(first.token)).toBe(true);
+      advance(1);
+      expect(await ask()).toEqual({ token: second.token, expiresIn: 899 });
+    });
+
+    it('gives the same token to its very end when the bound is 0: there, it has 0 seconds left', async () => {
+      const { ask, works, advance } = await startWith({ tokenLifetimeSeconds: 30, tokenReuseUntilSeconds: 0 });
+      const first = await ask();
+      advance(29);
+      expect(await ask()).toEqual({ token: first.token, expiresIn: 0 });
+      expect(await works(first.token)).toBe(true);
+      advance(0.5);
+      const second = await ask();
+
+      expect(second.expiresIn).toBe(30);
+      expect(await works(first.token)).toBe(false);
+      expect(await works(second.token)).toBe(true);
+    });
+
+    it('gives one token to ten requests that arrive together', async () => {
+      const { ask } = await startWith({ tokenReuseUntilSeconds: 60 });
+      const answers = await Promise.all(Array.from({ length: 10 }, ask));
+
+      expect(new Set(answers.map(({ token }) => token)).size).toBe(1);
+    });
+
+    it('keeps the tokens of two banks apart', async () => {
+      const { ask, server, caller, clientAuthority, ...world } = await startWith({
+        tokenReuseUntilSeconds: 60,
+        oneTokenAtATime: true,
+      });
+      const keys = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+      server.provisionIssuer({ issuerId: 'BANK-00002', keyId: 'other', publicKey: spki(keys.publicKey) });
+      const certificate = await clientAuthority.issue({ commonName: clientName('BANK-00002'), usage: 'client' });
+      const first = await ask();
+      const claims = { iss: 'BANK-00002', sub: 'BANK-00002' };
+      const others = await world.assertion({ header: { kid: 'other' }, claims, signWith: keys.privateKey });
+      const other = (await caller({ certificate }).send(world.tokenRequest(others))).json['access_token'];
+
+      expect(other).toEqual(expect.any(String));
+      expect(other).not.toBe(first.token);
+      expect(await world.works(first.token)).toBe(true);
+      expect((await ask()).token).toBe(first.token);
+    });
+
+    it('does not give a token again that was revoked', async () => {
+      const { ask, works, server, issuerId } = await startWith({ tokenReuseUntilSeconds: 60 });
+      const first = await ask();
+      server.revokeAccessTokens(issuerId);
+      const second = await ask();
+
+      expect(second.expiresIn).toBe(900);
+      expect([await works(first.token), await works(second.token)]).toEqual([false, true]);
+    });
+
+    it('ends the token before when it has one at a time', async () => {
+      const { ask, works } = await startWith({ oneTokenAtATime: true });
+      const first = await ask();
+      expect(await works(first.token)).toBe(true);
+      const second = await ask();
+
+      expect([await works(first.token), await works(second.token)]).toEqual([false, true]);
+    });
+
+    it('ends no token by giving it again, only by giving a new one', async () => {
+      const { ask, works, advance } = await startWith({ tokenReuseUntilSeconds: 60, oneTokenAtATime: true });
+      const first = await ask();
+      expect((await ask()).token).toBe(first.token);
+      expect(await works(first.token)).toBe(true);
+      advance(840);
+      const second = await ask();
+
+      expect([await works(first.token), await works(second.token)]).toEqual([false, true]);
     });
   });
 

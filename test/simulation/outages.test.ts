@@ -29,6 +29,12 @@ describe('outages shorter than four minutes', () => {
   });
 });
 
+it('without faults, rate(10 minutes) leaves nobody without a token either', async () => {
+  const figures = await run(world({ days: 1, policy: policies.rate10, consumers: ['plain'] }));
+  expect(secondsWithout(figures)).toEqual({ plain: 0 });
+  expect(figures.writes).toHaveLength(144);
+});
+
 it('four-minute outages and 5 % failures: a twentieth of the time of rate(10 minutes), at most', async () => {
   const faulty = { days: 7, faults: fourMinuteOutages } as const;
   const [before, ...after] = await Promise.all([

@@ -4,6 +4,7 @@ import { createApp, type TickAnswer, type TokenAnswer } from '../../src/app.ts';
 import { createKmsClient, createSecretsManagerClient } from '../../src/aws/clients.ts';
 import type { Clock } from '../../src/clock.ts';
 import { readConfig } from '../../src/config.ts';
+import { createParts } from '../../src/parts.ts';
 import { systemRandom } from '../../src/random.ts';
 import { createTelemetry } from '../../src/telemetry/telemetry.ts';
 import { FakeClock } from './fake-clock.ts';
@@ -43,14 +44,13 @@ export async function openBank(options: Omit<SandboxOptions, 'clock'> = {}): Pro
   function container({ environment = {}, clock: ownClock = clock }: ContainerOptions = {}): Container {
     const { D1_ISSUER_ID, ...rest } = sandbox.environment;
     const config = readConfig({ D1_ISSUER_ID, ...rest, ...patientTimeouts, ...environment });
-    const app = createApp({
-      config,
+    const common = { config, clock: ownClock, random: systemRandom };
+    const parts = createParts({
+      ...common,
       kms: createKmsClient(config.awsTimeoutMilliseconds, place),
       secretsManager: createSecretsManagerClient(config.awsTimeoutMilliseconds, place),
-      clock: ownClock,
-      random: systemRandom,
-      telemetry: createTelemetry(config.issuerId, ownClock),
     });
+    const app = createApp({ ...common, ...parts, telemetry: createTelemetry(config.issuerId, ownClock) });
     const send: Container['send'] = (event, remainingMilliseconds = 60_000) =>
       app(event, { getRemainingTimeInMillis: () => remainingMilliseconds });
     return {

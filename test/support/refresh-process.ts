@@ -4,6 +4,7 @@ import { createKmsClient, createSecretsManagerClient } from '../../src/aws/clien
 import { systemClock } from '../../src/clock.ts';
 import { readConfig } from '../../src/config.ts';
 import { asBrokerError } from '../../src/errors.ts';
+import { createParts } from '../../src/parts.ts';
 import { systemRandom } from '../../src/random.ts';
 import { createTelemetry } from '../../src/telemetry/telemetry.ts';
 
@@ -18,12 +19,14 @@ const REMAINING_MILLISECONDS = 300_000;
 
 // A Lambda container as a process of its own, on the machine's clock, configured by its environment alone.
 const config = readConfig(process.env);
+const common = { config, clock: systemClock, random: systemRandom };
 const app = createApp({
-  config,
-  kms: createKmsClient(config.awsTimeoutMilliseconds),
-  secretsManager: createSecretsManagerClient(config.awsTimeoutMilliseconds),
-  clock: systemClock,
-  random: systemRandom,
+  ...common,
+  ...createParts({
+    ...common,
+    kms: createKmsClient(config.awsTimeoutMilliseconds),
+    secretsManager: createSecretsManagerClient(config.awsTimeoutMilliseconds),
+  }),
   telemetry: createTelemetry(config.issuerId, systemClock),
 });
 

@@ -129,7 +129,7 @@ describe('the log', () => {
         error_code: 'EVENT_INVALID',
         retryable: false,
         remedy: 'The README lists the accepted events.',
-        tried_again: 'no; it will not help',
+        tried_again: 'no, only a change can help: see remedy',
         issuer_id: 'ISSUER0001',
         correlation_id: expect.stringMatching(uuid),
       },
@@ -256,17 +256,34 @@ describe('a failure says whether it is tried again', () => {
     new BrokerError({ code: 'SIGNING_FAILED', what: 'KMS did not sign.', remedy: 'Wait.', retryable });
 
   it.each([
-    ['refresh', 'yes, by the next tick, within a minute'],
-    ['rotate', 'yes, Secrets Manager repeats the step'],
-    ['token', 'only if the caller asks again'],
-    ['unknown', 'no'],
-  ] as const)('of a %s: %s', (kind, sentence) => {
+    [
+      'refresh',
+      'yes, by the next tick, within a minute',
+      'every minute by the next tick, but only a change can help: see remedy',
+    ],
+    [
+      'rotate',
+      'yes, Secrets Manager repeats the step',
+      'by Secrets Manager, which repeats the step, but only a change can help: see remedy',
+    ],
+    ['token', 'only if the caller asks again', 'only if the caller asks again, but only a change can help: see remedy'],
+    ['unknown', 'no', 'no, only a change can help: see remedy'],
+  ] as const)('of a %s: %s; or, where it would be in vain: %s', (kind, helpful, inVain) => {
     const telemetry = createTelemetry('ISSUER0001', new FakeClock());
     telemetry.failed(invocation(kind), failure(true));
     telemetry.failed(invocation(kind), failure(false));
 
-    expect(output.logs().map((line) => line['tried_again'])).toEqual([sentence, `${sentence}; it will not help`]);
+    expect(output.logs().map((line) => line['tried_again'])).toEqual([helpful, inVain]);
   });
+
+  it.each(['refresh', 'rotate', 'token', 'unknown'] as const)(
+    'of a %s: never yes where only a change can help',
+    (kind) => {
+      createTelemetry('ISSUER0001', new FakeClock()).failed(invocation(kind), failure(false));
+
+      expect(output.logs()[0]?.['tried_again']).toMatch(/^(?!yes).* only a change can help: see remedy$/);
+    },
+  );
 
   it('and counts against no issuer, when none is known', () => {
     createTelemetry(undefined, new FakeClock()).failed(invocation('unknown'), failure(false));

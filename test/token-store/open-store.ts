@@ -10,8 +10,6 @@ import { FakeClock } from '../support/fake-clock.ts';
 
 export const SECRET = 'd1/access-token';
 export const ISSUER = 'ISSUER0001';
-/** What the store draws when it needs a version id by chance. */
-export const RANDOM_VERSION = '00000000-0000-4000-8000-000000000007';
 
 export interface OpenedStore {
   readonly store: ReturnType<typeof createTokenStore>;
@@ -25,6 +23,8 @@ export interface OpenedStore {
   putAside(value: { SecretString: string } | { SecretBinary: string }): Promise<string>;
   /** Every version of the secret, oldest first. */
   versions(): Promise<string[]>;
+  /** Every version's staging labels. */
+  labels(): Promise<unknown>;
   /** The current version's id and text. */
   current(): Promise<{ id: string; text: string }>;
 }
@@ -60,9 +60,8 @@ export async function openStore({
 
   const operate: OpenedStore['operate'] = (operation, input = {}) =>
     secretsManager.handle(operation, { SecretId: SECRET, ...input });
-  const random = { fraction: () => 0, uuid: () => RANDOM_VERSION };
   return {
-    store: createTokenStore({ client, secretId: SECRET, issuerId, random }),
+    store: createTokenStore({ client, secretId: SECRET, issuerId }),
     signal: new AbortController().signal,
     calls,
     count: (operation) => calls.count('secretsmanager', operation),
@@ -73,6 +72,7 @@ export async function openStore({
       const { Versions } = await operate('ListSecretVersionIds', { IncludeDeprecated: true });
       return (Versions as { VersionId: string }[]).map(({ VersionId }) => VersionId);
     },
+    labels: async () => (await operate('DescribeSecret'))['VersionIdsToStages'],
     current: async () => {
       const { VersionId, SecretString } = await operate('GetSecretValue');
       return { id: String(VersionId), text: String(SecretString) };

@@ -1,101 +1,85 @@
 import { describe, expect, it } from 'vitest';
 import { AwsError } from '../../sandbox/aws/json-server.ts';
-import { openStore, RANDOM_VERSION } from './open-store.ts';
+import { openStore } from './open-store.ts';
 import { sampleRecord } from './sample-record.ts';
 
 const first = sampleRecord({ correlation_id: 'the-first' });
 const mine = sampleRecord({ correlation_id: 'mine' });
 const theirs = sampleRecord({ correlation_id: 'theirs' });
-const anyWinner = () => true;
-const noWinner = () => false;
 
-/** A store whose secret holds the first record, and what a broker sees when it reads it. */
+/** A store whose secret holds the first record. */
 async function openStoreWithRecord(options: Parameters<typeof openStore>[0] = {}) {
   const opened = await openStore(options);
-  const firstVersion = await opened.putAside({ SecretString: JSON.stringify(first) });
-  return { ...opened, firstVersion, snapshot: await opened.store.read(opened.signal) };
+  return { ...opened, firstVersion: await opened.putAside({ SecretString: JSON.stringify(first) }) };
 }
 
 describe('Replacing the token', () => {
   it('makes one new version, with one call', async () => {
-    const { store, signal, snapshot, versions, current, count, firstVersion } = await openStoreWithRecord();
-    const stored = await store.replace(snapshot, mine, noWinner, signal);
-    expect(stored).toEqual({ record: mine, versionId: expect.stringMatching(/^[0-9a-f]{64}$/), superseded: false });
-    expect(await versions()).toEqual([firstVersion, stored.versionId]);
-    expect(await current()).toEqual({ id: stored.versionId, text: JSON.stringify(mine) });
-    expect(count('PutSecretValue')).toBe(1);
+    const { store, signal, versions, current, calls, firstVersion } = await openStoreWithRecord();
+    const versionId = await store.replace(firstVersion, mine, 1, signal);
+    expect(versionId).toMatch(/^[0-9a-f]{64}$/);
+    expect(await versions()).toEqual([firstVersion, versionId]);
+    expect(await current()).toEqual({ id: versionId, text: JSON.stringify(mine) });
+    expect(calls.all().map(({ operation }) => operation)).toEqual(['PutSecretValue']);
   });
 
   it('makes the first version of a secret that has none', async () => {
     const { store, signal, versions } = await openStore();
-    const { versionId } = await store.replace({}, mine, noWinner, signal);
+    const versionId = await store.replace(undefined, mine, 1, signal);
     expect(await versions()).toEqual([versionId]);
   });
 
   it('gives different versions different successors', async () => {
-    const { store, signal, snapshot, versions } = await openStoreWithRecord();
-    await store.replace(snapshot, mine, noWinner, signal);
-    await store.replace(await store.read(signal), theirs, noWinner, signal);
+    const { store, signal, firstVersion, versions } = await openStoreWithRecord();
+    const second = await store.replace(firstVersion, mine, 1, signal);
+    const third = await store.replace(second, theirs, 1, signal);
+    expect(await versions()).toEqual([firstVersion, second, third]);
     expect(new Set(await versions()).size).toBe(3);
   });
 
-  it('gives one version one successor: the second writer gets the token of the first', async () => {
-    const { store, signal, snapshot, versions, count } = await openStoreWithRecord();
-    const winner = await store.replace(snapshot, theirs, noWinner, signal);
-    const loser = await store.replace(snapshot, mine, anyWinner, signal);
-    expect(loser).toEqual({ record: theirs, versionId: winner.versionId, superseded: true });
-    expect(await versions()).toHaveLength(2);
+  it('gives one version one successor: the second writer is told so, with one call, and changes nothing', async () => {
+    const { store, signal, firstVersion, versions, current, count } = await openStoreWithRecord();
+    const winner = await store.replace(firstVersion, theirs, 1, signal);
+    expect(await store.replace(firstVersion, mine, 1, signal)).toBeUndefined();
+    expect(await versions()).toEqual([firstVersion, winner]);
+    expect((await current()).text).toBe(JSON.stringify(theirs));
     expect(count('PutSecretValue')).toBe(2);
+    expect(count('GetSecretValue')).toBe(0);
+  });
+
+  it('lets one of two win that write at once', async () => {
+    const { store, signal, firstVersion, versions } = await openStoreWithRecord();
+    const written = await Promise.all([mine, theirs].map((record) => store.replace(firstVersion, record, 1, signal)));
+    expect(written.filter((versionId) => versionId !== undefined)).toHaveLength(1);
+    expect(await versions()).toHaveLength(2);
   });
 
   it('holds for the first version of a secret too', async () => {
     const { store, signal, versions } = await openStore();
-    await store.replace({}, theirs, noWinner, signal);
-    expect(await store.replace({}, mine, anyWinner, signal)).toMatchObject({ record: theirs, superseded: true });
+    await store.replace(undefined, theirs, 1, signal);
+    expect(await store.replace(undefined, mine, 1, signal)).toBeUndefined();
     expect(await versions()).toHaveLength(1);
   });
 
-  it('shows the winner’s record to whoever must be content with it', async () => {
-    const { store, signal, snapshot } = await openStoreWithRecord();
-    await store.replace(snapshot, theirs, noWinner, signal);
-    const seen: string[] = [];
-    await store.replace(
-      snapshot,
-      mine,
-      ({ correlation_id }) => {
-        seen.push(correlation_id);
-        return true;
-      },
-      signal,
-    );
-    expect(seen).toEqual(['theirs']);
-  });
-
-  it('cannot get stuck when an operator moves AWSCURRENT back: the write is repeated under a random version id', async () => {
-    const { store, signal, snapshot, operate, firstVersion, current } = await openStoreWithRecord();
-    const { versionId } = await store.replace(snapshot, theirs, noWinner, signal);
+  it('has another successor for a version to which an operator has moved AWSCURRENT back, and that is one too', async () => {
+    const { store, signal, operate, firstVersion, versions, current } = await openStoreWithRecord();
+    const versionId = await store.replace(firstVersion, theirs, 1, signal);
     await operate('UpdateSecretVersionStage', {
       VersionStage: 'AWSCURRENT',
       MoveToVersionId: firstVersion,
       RemoveFromVersionId: versionId,
     });
-    const isNew = ({ correlation_id }: typeof mine) => correlation_id !== first.correlation_id;
-    const stored = await store.replace(await store.read(signal), mine, isNew, signal);
-    expect(stored).toEqual({ record: mine, versionId: RANDOM_VERSION, superseded: false });
-    expect(await current()).toEqual({ id: RANDOM_VERSION, text: JSON.stringify(mine) });
-  });
-
-  it('replaces a foreign value that stands where the winner should be', async () => {
-    const { store, signal, snapshot, putAside, current } = await openStoreWithRecord();
-    await store.replace(snapshot, theirs, noWinner, signal);
-    await putAside({ SecretString: 'hunter2' });
-    expect(await store.replace(snapshot, mine, anyWinner, signal)).toMatchObject({ record: mine, superseded: false });
-    expect((await current()).text).toBe(JSON.stringify(mine));
+    expect(await store.replace(firstVersion, mine, 1, signal)).toBeUndefined();
+    const second = await store.replace(firstVersion, mine, 2, signal);
+    expect(second).toMatch(/^[0-9a-f]{64}$/);
+    expect(await current()).toEqual({ id: second, text: JSON.stringify(mine) });
+    expect(await store.replace(firstVersion, theirs, 2, signal)).toBeUndefined();
+    expect(await versions()).toEqual([firstVersion, versionId, second]);
   });
 
   it('still makes one version when the answer to a write that succeeded gets lost and the SDK repeats it', async () => {
     let lost = 0;
-    const { store, signal, snapshot, versions, count } = await openStoreWithRecord({
+    const { store, signal, firstVersion, versions, count } = await openStoreWithRecord({
       attempts: 3,
       intercept: async (call, next, response) => {
         const answer = await next();
@@ -105,34 +89,32 @@ describe('Replacing the token', () => {
         return undefined;
       },
     });
-    expect(await store.replace(snapshot, mine, noWinner, signal)).toMatchObject({ record: mine, superseded: false });
+    const versionId = await store.replace(firstVersion, mine, 1, signal);
     expect(count('PutSecretValue')).toBe(2);
-    expect(await versions()).toHaveLength(2);
+    expect(await versions()).toEqual([firstVersion, versionId]);
   });
 
   it('knows the version id even when AWS does not repeat it', async () => {
-    const { store, signal, snapshot, current } = await openStoreWithRecord({
+    const { store, signal, firstVersion, current } = await openStoreWithRecord({
       intercept: async (call, next) => {
         const answer = await next();
         return call.operation === 'PutSecretValue' ? { status: 200, body: {} } : answer;
       },
     });
-    const { versionId } = await store.replace(snapshot, mine, noWinner, signal);
-    expect(versionId).toBe((await current()).id);
+    expect(await store.replace(firstVersion, mine, 1, signal)).toBe((await current()).id);
   });
 
   it('stores a record of exactly 65,536 bytes', async () => {
-    const { store, signal, snapshot, current } = await openStoreWithRecord();
-    const record = recordOfBytes(65_536);
-    await store.replace(snapshot, record, noWinner, signal);
+    const { store, signal, firstVersion, current } = await openStoreWithRecord();
+    await store.replace(firstVersion, recordOfBytes(65_536), 1, signal);
     expect((await current()).text).toHaveLength(65_536);
   });
 });
 
 describe('A token that cannot be stored', () => {
   it('is one byte too large: Secrets Manager is not what is broken, and trying again will not help', async () => {
-    const { store, signal, snapshot, current } = await openStoreWithRecord();
-    await expect(store.replace(snapshot, recordOfBytes(65_537), anyWinner, signal)).rejects.toMatchObject({
+    const { store, signal, firstVersion, current } = await openStoreWithRecord();
+    await expect(store.replace(firstVersion, recordOfBytes(65_537), 1, signal)).rejects.toMatchObject({
       code: 'TOKEN_STORE_UNAVAILABLE',
       what: expect.stringContaining('could not be written: InvalidParameterException'),
       remedy: expect.stringContaining('65,536 bytes'),
@@ -142,8 +124,8 @@ describe('A token that cannot be stored', () => {
   });
 
   it('meets the version quota: trying again helps, once there is room', async () => {
-    const { store, signal, snapshot, current } = await openStoreWithRecord({ versionQuota: 1 });
-    await expect(store.replace(snapshot, mine, anyWinner, signal)).rejects.toMatchObject({
+    const { store, signal, firstVersion, current } = await openStoreWithRecord({ versionQuota: 1 });
+    await expect(store.replace(firstVersion, mine, 1, signal)).rejects.toMatchObject({
       code: 'TOKEN_STORE_QUOTA_EXCEEDED',
       what: expect.stringContaining('could not be written: LimitExceededException'),
       remedy: expect.stringContaining('more often than every ten minutes'),
@@ -160,32 +142,15 @@ describe('A token that cannot be stored', () => {
     ['ThrottlingException', 'TOKEN_STORE_THROTTLED', true],
     ['ValidationException', 'TOKEN_STORE_UNAVAILABLE', false],
   ])('is refused with %s: %s', async (type, code, retryable) => {
-    const { store, signal, snapshot } = await openStoreWithRecord({
+    const { store, signal, firstVersion } = await openStoreWithRecord({
       intercept: async (call, next) => {
         if (call.operation === 'PutSecretValue') throw new AwsError(type, 'hunter2');
         return next();
       },
     });
-    const error = await store.replace(snapshot, mine, anyWinner, signal).catch((thrown: unknown) => thrown);
+    const error = await store.replace(firstVersion, mine, 1, signal).catch((thrown: unknown) => thrown);
     expect(error).toMatchObject({ code, retryable, what: expect.stringContaining('could not be written') });
     expect(String(error)).not.toContain('hunter2');
-  });
-
-  it('lost to another writer whose token cannot be read', async () => {
-    let puts = 0;
-    const { store, signal, snapshot, versions } = await openStoreWithRecord({
-      intercept: async (call, next) => {
-        if (call.operation === 'GetSecretValue' && puts > 0) throw new AwsError('AccessDeniedException', 'no');
-        if (call.operation === 'PutSecretValue') puts += 1;
-        return next();
-      },
-    });
-    await store.replace(snapshot, theirs, noWinner, signal);
-    await expect(store.replace(snapshot, mine, anyWinner, signal)).rejects.toMatchObject({
-      code: 'TOKEN_STORE_DENIED',
-      what: expect.stringContaining('could not be read'),
-    });
-    expect(await versions()).toHaveLength(2);
   });
 });
 

@@ -45,7 +45,10 @@ const nearMisses = fc.constantFrom<unknown>(
 const absent = Symbol('absent');
 const changes = fc.uniqueArray(
   fc.tuple(
-    fc.oneof({ weight: 9, arbitrary: fc.constantFrom(...Object.keys(sampleRecord())) }, fc.string()),
+    fc.oneof(
+      { weight: 9, arbitrary: fc.constantFrom(...Object.keys(sampleRecord()), 'forced_writes_settled_at') },
+      fc.string(),
+    ),
     fc.oneof({ weight: 6, arbitrary: nearMisses }, { weight: 1, arbitrary: fc.constant(absent) }, fc.jsonValue()),
   ),
   { maxLength: 3, selector: ([field]) => field },
@@ -63,6 +66,16 @@ const records = changes.map((list) => {
 describe('The JSON Schema that consumers get', () => {
   it('accepts what the broker writes', () => {
     expect(acceptedByJsonSchema(sampleRecord())).toBe(true);
+  });
+
+  it('accepts a record that says when the budget of forced writes is whole again', () => {
+    expect(acceptedByJsonSchema(sampleRecord({ forced_writes_settled_at: 1_795_007_200 }))).toBe(true);
+  });
+
+  // Where `$` also matches before a last newline (Python, .NET), an anchored pattern would let it through.
+  it('refuses a token that ends in a newline, in whatever language: no pattern of it has an anchor', () => {
+    expect(acceptedByJsonSchema(sampleRecord({ access_token: 'not.a.token\n' }))).toBe(false);
+    expect(JSON.stringify(jsonSchema)).not.toMatch(/"pattern":"(\^|[^"]*\$")/);
   });
 
   it('accepts and refuses the same records as the broker', () => {

@@ -1,0 +1,335 @@
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import type { Hunters } from './hunters.ts';
+
+/** A defect: what it would mean, and how it gets into the sources. A number in front is one of those proven in issue 9. */
+export interface Tooth {
+  readonly what: string;
+  readonly file: string;
+  /** Must stand in the file exactly once. */
+  readonly from: string;
+  readonly to: string;
+}
+
+export const teeth: readonly Tooth[] = [
+  {
+    what: '(1) paced to death: a token that is minutes old is stored, and restarts the pace',
+    file: 'src/broker/plan.ts',
+    from: 'return left >= Math.min(PACE_SECONDS + SPARE_SECONDS, Math.max(life * 0.75, life - 120));',
+    to: 'return left > windowOf(record, refreshWindowSeconds) && life > 0;',
+  },
+  {
+    what: '(1) a caller with a large wish gets another token though the pace forbids to store it',
+    file: 'src/broker/plan.ts',
+    from: 'return early > 0 ? (waitFor(early, view) ?? serve(suits)) : undefined;',
+    to: 'return early < 0 ? (waitFor(early, view) ?? serve(suits)) : undefined;',
+  },
+  {
+    what: '(2) a rotation makes its token current, however much younger the current one is',
+    file: 'src/broker/rotation.ts',
+    from: 'return sameToken(current, pending) || supersedes',
+    to: 'return sameToken(current, pending) && supersedes',
+  },
+  {
+    what: '(3) a token that D1 repeats counts as a new one, and is written again',
+    file: 'src/broker/obtain.ts',
+    from: 'known.find((one) => sameToken(one, record))',
+    to: 'known.find((one) => one === record)',
+  },
+  {
+    what: '(3) a tick does not stay for the end of a repeated token',
+    file: 'src/broker/plan.ts',
+    from: 'const STAY_SECONDS = 65;',
+    to: 'const STAY_SECONDS = 0;',
+  },
+  {
+    what: '(3) D1 is not asked again when a repeated token has ended',
+    file: 'src/broker/plan.ts',
+    from: 'const LONGEST_POLL_MILLISECONDS = 10_000;',
+    to: 'const LONGEST_POLL_MILLISECONDS = -1;',
+  },
+  {
+    what: '(4) a token whose write failed stays out of the secret until the stored one is due',
+    file: 'src/broker/plan.ts',
+    from: 'snapshot && alive && alive.versionId === undefined && supersedes',
+    to: 'snapshot && alive && !alive.writeFailed && alive.versionId === undefined && supersedes',
+  },
+  {
+    what: '(5) a refused token is served from memory',
+    file: 'src/broker/plan.ts',
+    from: 'suits: alive && !isRefused(alive.record, wish.refusal) ? alive : undefined,',
+    to: 'suits: alive,',
+  },
+  {
+    what: '(5) who refuses a token gets one from D1, though the secret may hold a newer one',
+    file: 'src/broker/plan.ts',
+    from: `    does: 'read it',
+    decide: ({ secret }) => (secret === 'unread' ? { do: 'read' } : undefined),
+  },
+  {
+    reason: 'not_better',`,
+    to: `    does: 'read it',
+    decide: ({ secret, held }) => (secret === 'unread' && !held ? { do: 'read' } : undefined),
+  },
+  {
+    reason: 'not_better',`,
+  },
+  {
+    what: '(6) who loses a swap throws its own token away for the one of the winner',
+    file: 'src/broker/broker.ts',
+    from: `        adopt(snapshot);
+        return true;`,
+    to: `        adopt(snapshot);
+        if (snapshot.record) held = { record: snapshot.record, versionId: snapshot.versionId };
+        return true;`,
+  },
+  {
+    what: '(6) whatever is read from the secret takes the place of what is held',
+    file: 'src/broker/broker.ts',
+    from: 'if (record && (!held || !lives(held) || !supersedes(held, record, now))) {',
+    to: 'if (record) {',
+  },
+  {
+    what: '(7) who loses a swap overwrites the winner at once, past the pace',
+    file: 'src/broker/broker.ts',
+    from: `      if (await readWinner(from.versionId, signal)) {
+`,
+    to: `      if (await readWinner(from.versionId, signal)) {
+        if (held && held.versionId === undefined) return swap(held, forced, call, signal);
+`,
+  },
+  {
+    what: '(8) a read that is seconds old is believed',
+    file: 'src/broker/broker.ts',
+    from: 'if (isStale) return;',
+    to: 'if (isStale && !held) return;',
+  },
+  {
+    what: '(8) what is held takes the place of what is stored, also when it is older',
+    file: 'src/broker/plan.ts',
+    from: 'if (!stored) return true;',
+    to: 'if (!stored || own.versionId === undefined) return true;',
+  },
+  {
+    what: '(9) the pace of a short-lived token is ten minutes too',
+    file: 'src/broker/plan.ts',
+    from: 'Math.min(PACE_SECONDS, Math.max(SHORTEST_PACE_SECONDS, snapshot.record.expires_in - window));',
+    to: 'Math.max(PACE_SECONDS, Math.min(SHORTEST_PACE_SECONDS, snapshot.record.expires_in - window));',
+  },
+  {
+    what: '(10) an obtained_at that lies far ahead of now is believed',
+    file: 'src/broker/plan.ts',
+    from: 'const CLOCK_TOLERANCE_SECONDS = 60;',
+    to: 'const CLOCK_TOLERANCE_SECONDS = 1e9;',
+  },
+  {
+    what: '(10) a wait for the pace ignores the deadline',
+    file: 'src/broker/plan.ts',
+    from: 'return milliseconds + REFRESH_MILLISECONDS <= remainingMilliseconds ?',
+    to: 'return remainingMilliseconds > 0 ?',
+  },
+  {
+    what: '(10) the stay for the end of a repeated token ignores the deadline',
+    file: 'src/broker/plan.ts',
+    from: 'left <= STAY_SECONDS * 1000 && left + REFRESH_MILLISECONDS <= view.remainingMilliseconds;',
+    to: 'left <= STAY_SECONDS * 1000;',
+  },
+  {
+    what: '(10) forced writes have no budget',
+    file: 'src/broker/plan.ts',
+    from: 'const FORCED_WRITES_AT_ONCE = 12;',
+    to: 'const FORCED_WRITES_AT_ONCE = 1_200;',
+  },
+  {
+    what: '(10) in a rotation, a secret that is to be deleted looks like labels that were moved',
+    file: 'src/token-store/token-store.ts',
+    from: `      // The same exception says that the secret is to be deleted: then a read says so too, and with its code.
+      if (error instanceof InvalidRequestException) await read(signal);`,
+    to: '      if (error instanceof InvalidRequestException) return false;',
+  },
+  {
+    what: 'the pace is forgotten: a tick writes whenever the window has begun',
+    file: 'src/broker/plan.ts',
+    from: 'return Math.max(0, snapshot.writtenAt + pace * 1000 - now);',
+    to: 'return Math.min(0, snapshot.writtenAt + pace * 1000 - now);',
+  },
+  {
+    what: 'in the same second two containers take turns: a token that was current before takes the place of the other',
+    file: 'src/broker/plan.ts',
+    from: ' && own.formerVersionId === undefined);',
+    to: ');',
+  },
+  {
+    what: 'the very same value under its former id passes for a write',
+    file: 'src/broker/broker.ts',
+    from: 'versionId !== undefined && versionId !== token.formerVersionId)',
+    to: 'versionId !== undefined)',
+  },
+  {
+    what: 'a token is due a second too late',
+    file: 'src/broker/plan.ts',
+    from: 'wholeSecondsLeft(judged.record, now) <= windowOf',
+    to: 'wholeSecondsLeft(judged.record, now) < windowOf',
+  },
+  {
+    what: 'the pace holds a token back until it is dead',
+    file: 'src/broker/plan.ts',
+    from: 'const URGENT_SHARE = 0.6;',
+    to: 'const URGENT_SHARE = 0;',
+  },
+  {
+    what: 'obtained_at goes back where a clock does',
+    file: 'src/broker/obtain.ts',
+    from: 'Math.min(Math.max(record.obtained_at, after), record.expires_at - 1)',
+    to: 'Math.min(record.obtained_at, after + record.expires_at)',
+  },
+  {
+    what: 'the token that was obtained in the second of the refused one is taken for a newer one',
+    file: 'src/broker/plan.ts',
+    from: 'record.obtained_at <= newerThan',
+    to: 'record.obtained_at < newerThan',
+  },
+  {
+    what: 'the digest of the refused token is not looked at',
+    file: 'src/broker/plan.ts',
+    from: 'digestOf(record.access_token) === digest',
+    to: 'digestOf(record.access_token) === record.access_token',
+  },
+  {
+    what: 'newer_than falls back to the refused token',
+    file: 'src/broker/broker.ts',
+    from: 'digest: refused, fallsBack: false',
+    to: 'digest: refused, fallsBack: true',
+  },
+  {
+    what: 'the winner of a swap is read once only',
+    file: 'src/broker/broker.ts',
+    from: 'const WINNER_READS = 6;',
+    to: 'const WINNER_READS = 1;',
+  },
+  {
+    what: 'the bill of forced writes is not carried on',
+    file: 'src/broker/plan.ts',
+    from: 'const settled = settledAt(replaced, now);',
+    to: 'const settled = settledAt(forced ? replaced : undefined, now);',
+  },
+  {
+    what: 'a rotation starts the budget of forced writes anew',
+    file: 'src/broker/rotation.ts',
+    from: 'billed(record, current, false, clock.now())',
+    to: 'billed(record, undefined, false, clock.now())',
+  },
+  {
+    what: 'the window of a short-lived token is not half its life',
+    file: 'src/broker/plan.ts',
+    from: 'Math.min(refreshWindowSeconds, record.expires_in / 2);',
+    to: 'Math.min(refreshWindowSeconds, record.expires_in);',
+  },
+  {
+    what: 'refusals have no floor: each one asks D1',
+    file: 'src/broker/plan.ts',
+    from: 'const REFUSAL_FLOOR_MILLISECONDS = 60_000;',
+    to: 'const REFUSAL_FLOOR_MILLISECONDS = 0;',
+  },
+  {
+    what: 'callers with large wishes ask D1 one after the other',
+    file: 'src/broker/plan.ts',
+    from: 'const AGAIN_MILLISECONDS = 10_000;',
+    to: 'const AGAIN_MILLISECONDS = 0;',
+  },
+  {
+    what: 'a held token is served after its end',
+    file: 'src/broker/plan.ts',
+    from: 'const alive = held && wholeSecondsLeft(held.record, now) > 0 ? held : undefined;',
+    to: 'const alive = held;',
+  },
+  {
+    what: 'a token that was obtained during a write is forgotten after it',
+    file: 'src/broker/broker.ts',
+    from: 'if (held && sameToken(held.record, record)) held = { record, versionId };',
+    to: 'held = { record, versionId };',
+  },
+  {
+    what: 'the life of a token counts from the answer, and not from the question',
+    file: 'src/broker/obtain.ts',
+    from: 'const record = toRecord(exchanged,',
+    to: 'const record = toRecord({ ...exchanged, sentAt: clock.now() },',
+  },
+  {
+    what: 'after the end of a repeated token D1 is asked until the deadline, and not for 10 s',
+    file: 'src/broker/plan.ts',
+    from: '-left > LONGEST_POLL_MILLISECONDS || isLate',
+    to: '-left > LONGEST_POLL_MILLISECONDS * 100 || isLate',
+  },
+  {
+    what: 'of a repeated token with a longer life, the old end stays',
+    file: 'src/broker/obtain.ts',
+    from: 'if (!livesLonger(record, repeated)) return undefined;',
+    to: 'if (repeated) return undefined;',
+  },
+  {
+    what: 'a rotation moves the label from whatever is current, and not from what it compared',
+    file: 'src/broker/rotation.ts',
+    from: 'const from = current.versionId ?? holderOf(CURRENT, labels);',
+    to: 'const from = holderOf(CURRENT, await labelsOf(request, signal));',
+  },
+];
+
+const root = join(import.meta.dirname, '..', '..');
+const MOST_HOURS = 20_000;
+const FIRST_SEED = 5_000_000;
+
+/** The sources with the defect. @throws RangeError when it has no place in them, or more than one. */
+function bitten(tooth: Tooth, directory: string): string {
+  const parts = readFileSync(join(directory, tooth.file), 'utf8').split(tooth.from);
+  if (parts.length !== 2)
+    throw new RangeError(`In ${tooth.file} this stands ${parts.length - 1} times, not once: ${tooth.from}`);
+  return parts.join(tooth.to);
+}
+
+/** Puts one defect into a copy of the sources, and hunts it. @returns Simulated hours until it was found. */
+export async function hunted(
+  tooth: Tooth,
+  mostHours = MOST_HOURS,
+): Promise<{ hours: number; promise: string | undefined }> {
+  const copy = mkdtempSync(join(tmpdir(), 'teeth-'));
+  try {
+    for (const name of ['src', 'simulation', 'sandbox', 'package.json'])
+      cpSync(join(root, name), join(copy, name), { recursive: true });
+    symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'));
+    writeFileSync(join(copy, tooth.file), bitten(tooth, copy));
+    const module = (await import(pathToFileURL(join(copy, 'simulation/hunt/hunters.ts')).href)) as {
+      Hunters: new () => Hunters;
+      seedsFrom: (first: number) => Iterator<number>;
+    };
+    const hunters = new module.Hunters();
+    const tally = await hunters.hunt(module.seedsFrom(FIRST_SEED), {
+      shrinks: false,
+      goesOn: ({ hours, failed }) => hours < mostHours && failed.length === 0,
+    });
+    await hunters.close();
+    return { hours: tally.hours, promise: tally.failed[0]?.outcome.violation?.promise };
+  } finally {
+    rmSync(copy, { recursive: true, force: true });
+  }
+}
+
+/** @returns Whether each defect was found. */
+export async function showTeeth(): Promise<boolean> {
+  let missed = 0;
+  // Before the first is hunted: a list that no longer fits the sources must not be heard of after an hour.
+  for (const tooth of teeth) bitten(tooth, root);
+  for (const tooth of teeth) {
+    const { hours, promise } = await hunted(tooth);
+    if (promise === undefined) missed += 1;
+    const found =
+      promise === undefined
+        ? `NOT FOUND in ${Math.round(hours)} h`
+        : `found after ${Math.round(hours)} h by "${promise}"`;
+    console.log(`${found}: ${tooth.what}`);
+  }
+  console.log(`${teeth.length - missed} passed, ${missed} failed`);
+  return missed === 0;
+}

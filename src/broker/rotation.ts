@@ -1,0 +1,167 @@
+import type { Call } from '../call.ts';
+import { type Clock, nowSeconds } from '../clock.ts';
+import { BrokerError } from '../errors.ts';
+import type { RotationStep } from '../events.ts';
+import { sameToken, secondsLeft, type TokenRecord } from '../token-store/token-record.ts';
+import { CURRENT, PENDING, type TokenStore } from '../token-store/token-store.ts';
+import { type Obtain, SHORTEST_REFRESH_MILLISECONDS } from './obtain.ts';
+import { billed, supersedes } from './plan.ts';
+
+/** A value that was just put may not be readable at once: 0.2 + 0.4 + 0.8 + 1.6 s are given to it. */
+const PENDING_READS = 5;
+const FIRST_PENDING_DELAY_MILLISECONDS = 200;
+/** A minute tick may move AWSCURRENT between two of our calls; it can't do so twice in a row. */
+const MOVES = 3;
+
+export interface RotationRequest {
+  readonly step: RotationStep;
+  readonly secretId: string;
+  /** The id of the version that the rotation makes. */
+  readonly clientRequestToken: string;
+}
+
+/** What a step came to: its name, or `overtaken` when the current token is newer than the pending one. */
+export type RotationReason = RotationStep | 'overtaken';
+
+/**
+ * The rotation function of the token secret: the four steps of the Secrets Manager User Guide, "Lambda rotation
+ * functions", each safe to repeat. A rotation never makes an older token current.
+ *
+ * @returns A function that does one step.
+ * @throws BrokerError ROTATION_REFUSED, ROTATION_FAILED, a TOKEN_SECRET_ or TOKEN_STORE_ code, or what `obtain` throws.
+ */
+export function createRotation({ store, obtain, clock }: { store: TokenStore; obtain: Obtain; clock: Clock }) {
+  return async (request: RotationRequest, call: Call): Promise<RotationReason> => {
+    const { step, clientRequestToken: versionId } = request;
+    return call.deadline.limit(`the rotation step ${step}`, async (signal) => {
+      const labels = await labelsOf(request, signal);
+      const own = labels[versionId];
+      if (!own) throw refused(`the secret has no version ${versionId} with a staging label`);
+      if (own.includes(CURRENT)) {
+        if (step === 'finishSecret') await unlabel(versionId, own, signal);
+        return step;
+      }
+      if (!own.includes(PENDING)) throw refused(`version ${versionId} is not staged ${PENDING}`);
+      switch (step) {
+        case 'createSecret':
+          await createSecret(versionId, call, signal);
+          return step;
+        case 'setSecret':
+          // D1 learns of nothing; the token is its own.
+          return step;
+        case 'testSecret':
+          await usablePending(versionId, signal);
+          return step;
+        case 'finishSecret':
+          return finishSecret(request, labels, signal);
+      }
+    });
+  };
+
+  async function labelsOf({ secretId }: RotationRequest, signal: AbortSignal) {
+    const labels = await store.labels(secretId, signal);
+    if (!labels) throw refused(`${secretId} is not the token secret`);
+    return labels;
+  }
+
+  async function createSecret(versionId: string, call: Call, signal: AbortSignal): Promise<void> {
+    if (await store.readPending(versionId, signal)) {
+      await usablePending(versionId, signal);
+      return;
+    }
+    call.deadline.mustLeave(SHORTEST_REFRESH_MILLISECONDS, 'a rotation');
+    const current = (await store.read(signal)).record;
+    const obtained = await obtain(call, call.deadline, current ? [current] : []);
+    // D1 gave the current token again: it is pending too, and finishSecret finds it overtaken.
+    const record = obtained ?? current;
+    if (!record || secondsLeft(record, nowSeconds(clock)) <= 0) {
+      throw rotationFailed('D1 gave a token without life', true);
+    }
+    // The budget of forced writes is the secret's: a rotation does not fill it up.
+    const pending = billed(record, current, false, clock.now());
+    await call.journal.time('write_secret', () => store.putPending(pending, versionId, signal));
+  }
+
+  /**
+   * The pending token: well-formed, this issuer's, and alive. One that is not can never become so, and would block every
+   * later rotation: its label is taken away.
+   */
+  async function usablePending(versionId: string, signal: AbortSignal): Promise<TokenRecord> {
+    const pending = await readPatiently(versionId, signal);
+    if (!pending) throw rotationFailed('the pending version cannot be read yet', true);
+    const { record, foreign } = pending;
+    if (record && secondsLeft(record, nowSeconds(clock)) > 0) return record;
+    await unlabel(versionId, [PENDING], signal);
+    const why = record ? 'its token has expired' : `its value is not a token record: ${foreign ?? 'it is empty'}`;
+    throw rotationFailed(`the pending version is of no use, and was given up: ${why}`, false);
+  }
+
+  async function readPatiently(versionId: string, signal: AbortSignal) {
+    for (let read = 1; ; read += 1) {
+      const pending = await store.readPending(versionId, signal);
+      if (pending || read >= PENDING_READS) return pending;
+      await clock.sleep(FIRST_PENDING_DELAY_MILLISECONDS * 2 ** (read - 1), signal);
+    }
+  }
+
+  async function finishSecret(request: RotationRequest, described: Record<string, string[]>, signal: AbortSignal) {
+    const versionId = request.clientRequestToken;
+    const pending = await usablePending(versionId, signal);
+    let labels = described;
+    for (let move = 1; ; move += 1) {
+      const current = await store.read(signal);
+      // The same step was invoked twice at once, and the other one has done it.
+      if (current.versionId === versionId) break;
+      if (current.record && overtakes(current.record, pending)) {
+        await unlabel(versionId, [PENDING], signal);
+        return 'overtaken';
+      }
+      // Only from the version that was compared: a tick may have stored a newer token since.
+      const from = current.versionId ?? holderOf(CURRENT, labels);
+      if (await store.moveLabel(CURRENT, { from, to: versionId }, signal)) break;
+      labels = await labelsOf(request, signal);
+      // The move was made, and its answer was lost.
+      if (holderOf(CURRENT, labels) === versionId) break;
+      if (move >= MOVES) throw labelsMoved();
+    }
+    labels = await labelsOf(request, signal);
+    await unlabel(versionId, labels[versionId] ?? [], signal);
+    return 'finishSecret';
+  }
+
+  /** The same token is no news, and a newer one must stay. In the same second either will do. */
+  function overtakes(current: TokenRecord, pending: TokenRecord): boolean {
+    return sameToken(current, pending) || supersedes({ record: current, versionId: 'current' }, pending, clock.now());
+  }
+
+  /**
+   * AWSPENDING left behind on a version that the next refresh supersedes would make RotateSecret refuse to start. A label
+   * that is gone already is what was wanted: the SDK asks again when an answer was lost.
+   */
+  async function unlabel(versionId: string, labels: readonly string[], signal: AbortSignal): Promise<void> {
+    if (labels.includes(PENDING)) await store.moveLabel(PENDING, { from: versionId }, signal);
+  }
+}
+
+const holderOf = (label: string, stages: Record<string, string[]>) =>
+  Object.entries(stages).find(([, labels]) => labels.includes(label))?.[0];
+
+const refused = (why: string) =>
+  new BrokerError({
+    code: 'ROTATION_REFUSED',
+    what: `The rotation step was refused: ${why}.`,
+    remedy: 'Let Secrets Manager start the rotation (RotateSecret) on the token secret; do not send the steps by hand.',
+    retryable: false,
+  });
+
+const rotationFailed = (why: string, retryable: boolean) =>
+  new BrokerError({
+    code: 'ROTATION_FAILED',
+    what: `The rotation failed: ${why}.`,
+    remedy: retryable
+      ? 'Secrets Manager repeats the step.'
+      : 'Start the rotation again; the current token was not touched.',
+    retryable,
+  });
+
+const labelsMoved = () => rotationFailed('the labels of the secret were moved by somebody else at the same time', true);

@@ -1,0 +1,64 @@
+import type { KMSClient } from '@aws-sdk/client-kms';
+import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import type { Sign } from './assertion/kms-signer.ts';
+import type { Clock } from './clock.ts';
+import type { Config } from './config.ts';
+import type { Random } from './random.ts';
+import { createClientCertificateSource } from './token-endpoint/client-certificate-source.ts';
+import { createTokenEndpoint, type TokenEndpoint } from './token-endpoint/token-endpoint.ts';
+import { createTokenStore, type TokenStore } from './token-store/token-store.ts';
+
+/** What speaks to the world outside for one container: KMS, D1 and Secrets Manager. The simulator brings its own. */
+export interface Parts {
+  readonly sign: Sign;
+  readonly tokenEndpoint: TokenEndpoint;
+  readonly store: TokenStore;
+}
+
+/** The parts as they are in Lambda. */
+export function createParts({
+  config,
+  kms,
+  secretsManager,
+  clock,
+  random,
+}: {
+  config: Config;
+  kms: Pick<KMSClient, 'send'>;
+  secretsManager: Pick<SecretsManagerClient, 'send'>;
+  clock: Clock;
+  random: Random;
+}): Parts {
+  const certificates = createClientCertificateSource({
+    client: secretsManager,
+    secretId: config.clientCertificateSecretId,
+    ttlSeconds: config.clientCertificateTtlSeconds,
+    clock,
+  });
+  const tokenEndpoint = createTokenEndpoint({
+    url: config.tokenEndpoint,
+    issuerId: config.issuerId,
+    attempts: config.exchangeAttempts,
+    timeouts: config,
+    certificates,
+    clock,
+    random,
+  });
+  let signer: Promise<Sign> | undefined;
+  const sign: Sign = async (input, signal) => {
+    signer ??= loadSigner();
+    return (await signer)(input, signal);
+  };
+  const store = createTokenStore({
+    client: secretsManager,
+    secretId: config.tokenSecretId,
+    issuerId: config.issuerId,
+  });
+  return { sign, tokenEndpoint, store };
+
+  /** When the first refresh comes: whoever asks for a token that lives does not wait for asn1.js to load. */
+  async function loadSigner(): Promise<Sign> {
+    const { createKmsSigner } = await import('./assertion/kms-signer.ts');
+    return createKmsSigner(kms, config.signingKeyId);
+  }
+}

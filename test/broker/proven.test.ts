@@ -1,0 +1,290 @@
+import { createHash } from 'node:crypto';
+import { describe, expect, it } from 'vitest';
+import { AwsError } from '../../sandbox/aws/json-server.ts';
+import { TOKEN_SECRET } from '../../sandbox/sandbox.ts';
+import { digestOf } from '../../src/broker/plan.ts';
+import { d1Refuses, openStory, readOnly, refreshCalls, refusing } from './open-story.ts';
+
+// What a review of an earlier design proved to be broken. Each story failed then.
+
+const MINUTE = 60_000;
+
+describe('A direct call with a large wish', () => {
+  it('leaves nothing behind that a tick stores when it is minutes old: the secret never has less than 237 s', async () => {
+    const { container, clock, stored } = await openStory();
+    const lambda = container();
+    await lambda.tick();
+    let least = Number.POSITIVE_INFINITY;
+    for (let minute = 1; minute <= 60; minute += 1) {
+      clock.advance(MINUTE);
+      if (minute === 6) await lambda.token({ min_remaining_seconds: 600 });
+      await lambda.token({ min_remaining_seconds: 840 });
+      least = Math.min(least, Number((await stored()).record['expires_at']) - clock.now() / 1000);
+      await lambda.tick();
+    }
+    expect(least).toBeGreaterThanOrEqual(237);
+  });
+
+  it('costs no exchange while the pace forbids the write, however often it comes', async () => {
+    const { container, clock, sandbox, versionCount } = await openStory();
+    const lambda = container();
+    await lambda.tick();
+    for (let minute = 1; minute < 10; minute += 1) {
+      clock.advance(MINUTE);
+      expect(await lambda.token({ min_remaining_seconds: 840 })).toMatchObject({ expires_in: 900 - minute * 60 });
+    }
+    expect(sandbox.calls.count('d1', 'oauth2/token')).toBe(1);
+    expect(await versionCount()).toBe(1);
+  });
+
+  it('does not overwrite the winner of a swap', async () => {
+    const { container, store, recordOf, faults, versionCount } = await openStory();
+    await store(recordOf(700));
+    const [lambda, other] = [container(), container()];
+    faults.aws = async (call, next) => {
+      if (call.operation === 'PutSecretValue') {
+        faults.aws = undefined;
+        await other.tick();
+      }
+      return next();
+    };
+    await lambda.token({ min_remaining_seconds: 840 });
+    const versions = await versionCount();
+    await lambda.token({ min_remaining_seconds: 840 });
+    await other.token({ min_remaining_seconds: 840 });
+    expect(await versionCount()).toBe(versions);
+  });
+});
+
+describe('A refused token', () => {
+  it('is replaced in the secret by the next event, when the write of its replacement failed', async () => {
+    const { container, clock, store, recordOf, faults, stored, calls } = await openStory();
+    const refused = recordOf(100);
+    await store(refused);
+    const lambda = container();
+    faults.aws = refusing('PutSecretValue', 'InternalServiceError');
+    const answer = await lambda.token({ newer_than: refused.obtained_at });
+    faults.aws = undefined;
+    clock.advance(MINUTE);
+    calls();
+    expect(await lambda.tick()).toMatchObject({ refreshed: true, reason: 'held' });
+    expect(calls()).toEqual({ ...readOnly, 'PutSecretValue d1/access-token': 1 });
+    expect((await stored()).record).toMatchObject({ access_token: answer.access_token });
+  });
+
+  it('is not what another container answers, and costs it no exchange', async () => {
+    const { container, clock, calls, sandbox } = await openStory();
+    const [lambda, other] = [container(), container()];
+    const { obtained_at } = await lambda.token();
+    await other.token();
+    clock.advance(2 * MINUTE);
+    const answer = await lambda.token({ newer_than: obtained_at });
+    calls();
+    expect(await other.token({ newer_than: obtained_at })).toMatchObject({ access_token: answer.access_token });
+    expect(calls()).toEqual(readOnly);
+    expect(await other.token({ newer_than: obtained_at })).toMatchObject({ source: 'memory' });
+    expect(calls()).toEqual({});
+    expect(sandbox.calls.count('d1', 'oauth2/token')).toBe(2);
+  });
+
+  it('is known by its digest where its time is not', async () => {
+    const { container, store, recordOf } = await openStory();
+    const refused = recordOf(100);
+    await store(refused);
+    const answer = await container().token({
+      newer_than: refused.obtained_at - 50,
+      refused: digestOf(refused.access_token),
+    });
+    expect(answer).toMatchObject({ source: 'exchange', expires_in: 900 });
+  });
+
+  it('is never the answer: within a minute of the last exchange for a refusal it is REPLACEMENT_NOT_READY', async () => {
+    const { container, clock } = await openStory();
+    const lambda = container();
+    const first = await lambda.token();
+    const second = await lambda.token({ newer_than: first.obtained_at });
+    clock.advance(20_000);
+    await expect(lambda.token({ newer_than: second.obtained_at })).rejects.toMatchObject({
+      code: 'REPLACEMENT_NOT_READY',
+      retryable: true,
+      message: expect.stringContaining('retry_after_seconds=40'),
+    });
+    clock.advance(40_000);
+    expect(await lambda.token({ newer_than: second.obtained_at })).toMatchObject({ source: 'exchange' });
+  });
+
+  it('gets a replacement that counts as newer, also where the clock went back', async () => {
+    const { container, clock } = await openStory();
+    const lambda = container();
+    const refused = await lambda.token();
+    clock.advance(-30_000);
+    const answer = await lambda.token({ newer_than: refused.obtained_at });
+    expect(answer.obtained_at).toBe(refused.obtained_at + 1);
+    expect(answer.access_token).not.toBe(refused.access_token);
+  });
+
+  it('is replaced by force also when a clock that was ahead has dated it', async () => {
+    const { container, store, recordOf, stored } = await openStory();
+    await store(recordOf(-300, 600));
+    const answer = await container().token({ force: true });
+    expect(answer).toMatchObject({ source: 'exchange' });
+    expect((await stored()).record).toMatchObject({ access_token: answer.access_token });
+  });
+
+  it('is written over 24 times a day at most; beyond that callers are served from memory', async () => {
+    const { container, clock, versionCount } = await openStory();
+    const lambda = container();
+    let last = await lambda.token();
+    for (let call = 1; call <= 40; call += 1) {
+      clock.advance(61_000);
+      last = await lambda.token({ newer_than: last.obtained_at });
+      expect(last.expires_in).toBe(900);
+    }
+    // The first, twelve forced ones, and what ten-minute pace allows: four in forty minutes.
+    expect(await versionCount()).toBeLessThanOrEqual(1 + 12 + 4);
+  });
+});
+
+describe('A token that was obtained', () => {
+  it('is not thrown away for the older one of the winner', async () => {
+    const { container, store, stored, clock, recordOf, faults } = await openStory();
+    await store(recordOf(700));
+    const [lambda, other] = [container(), container()];
+    faults.aws = async (call, next) => {
+      if (call.operation !== 'PutSecretValue') return next();
+      faults.aws = undefined;
+      clock.advance(-7_000);
+      await other.tick();
+      clock.advance(7_000);
+      return next();
+    };
+    const answer = await lambda.token({ force: true });
+    expect(answer).toMatchObject({ source: 'exchange' });
+    expect((await stored()).record).toMatchObject({ access_token: answer.access_token });
+  });
+
+  it('is found again by a read that is seconds behind: no second exchange, and no older token over it', async () => {
+    const { container, clock, store, recordOf, faults, stored, calls, sandbox } = await openStory();
+    await store(recordOf(700));
+    const before = await sandbox.secretsManager.handle('GetSecretValue', { SecretId: TOKEN_SECRET });
+    const lambda = container();
+    await lambda.tick();
+    const { versionId } = await stored();
+    clock.advance(3_000);
+    calls();
+    faults.aws = async (call, next) => (call.operation === 'GetSecretValue' ? { status: 200, body: before } : next());
+    expect(await lambda.tick()).toMatchObject({ refreshed: false, reason: 'fresh' });
+    faults.aws = undefined;
+    expect(calls()).toEqual(readOnly);
+    expect((await stored()).versionId).toBe(versionId);
+  });
+});
+
+describe('D1 that gives the same token again', () => {
+  it('costs no write: the record stays as it was, and ticks ask again', async () => {
+    const { container, clock, stored, versionCount, calls } = await openStory({ tokenReuseUntilSeconds: 0 });
+    const lambda = container();
+    await lambda.tick();
+    const first = await stored();
+    clock.advance(10 * MINUTE);
+    calls();
+    for (let minute = 0; minute < 4; minute += 1) {
+      expect(await lambda.tick()).toMatchObject({ refreshed: false, reason: 'unchanged' });
+      clock.advance(MINUTE);
+    }
+    expect(calls()).toMatchObject({ 'oauth2/token': 4, 'GetSecretValue d1/access-token': 4 });
+    expect(await stored()).toEqual(first);
+    expect(await versionCount()).toBe(1);
+  });
+
+  it('has the last tick stay until the token’s end, and store the next one within two seconds', async () => {
+    const { container, clock, stored } = await openStory({ tokenReuseUntilSeconds: 0 });
+    const own = skippingClock(clock);
+    const lambda = container({ clock: own });
+    await lambda.tick();
+    const { record } = await stored();
+    clock.advance(850_000);
+    expect(await lambda.tick(90_000)).toMatchObject({ refreshed: true });
+    const next = (await stored()).record;
+    expect(next['access_token']).not.toBe(record['access_token']);
+    expect(Number(next['obtained_at']) - Number(record['expires_at'])).toBeLessThanOrEqual(2);
+  });
+
+  it('never gives a refused token for a replacement', async () => {
+    const { container } = await openStory({ tokenReuseUntilSeconds: 60 });
+    const lambda = container();
+    const refused = await lambda.token();
+    const digest = createHash('sha256').update('another').digest('hex').slice(0, 16);
+    await expect(lambda.token({ newer_than: refused.obtained_at, refused: digest })).rejects.toMatchObject({
+      code: 'REPLACEMENT_NOT_READY',
+    });
+    expect(await lambda.token({ force: true })).toMatchObject({ access_token: refused.access_token });
+  });
+
+  /** Sleeps of any length are skipped: they move the bank's clock. */
+  function skippingClock(clock: { now(): number; advance(milliseconds: number): void }) {
+    return {
+      now: () => clock.now(),
+      sleep: async (milliseconds: number, signal?: AbortSignal) => {
+        // A deadline's sleep must not be skipped: it ends with its signal.
+        if (signal) return new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()));
+        clock.advance(milliseconds);
+      },
+    };
+  }
+});
+
+describe('Tokens that live 661-840 s', () => {
+  it.each([661, 700, 760, 840])('of %d s get at least four tries in an outage', async (life) => {
+    const { container, clock, faults } = await openStory({ tokenLifetimeSeconds: life });
+    const lambda = container();
+    await lambda.tick();
+    faults.d1 = d1Refuses;
+    let tries = 0;
+    for (let minute = 1; minute * 60 < life; minute += 1) {
+      clock.advance(MINUTE);
+      await lambda.tick().catch(() => {
+        tries += 1;
+      });
+    }
+    expect(tries).toBeGreaterThanOrEqual(4);
+  });
+});
+
+describe('A tick that has to wait', () => {
+  it('does not wait longer than the deadline allows', async () => {
+    const { container, clock, ownClock, putAside, recordOf } = await openStory();
+    const record = recordOf(601);
+    clock.advance(-597_000);
+    await putAside({ SecretString: JSON.stringify(record) });
+    clock.advance(597_000);
+    // On this clock a sleep would never end.
+    const lambda = container({ clock: ownClock() });
+    expect(await lambda.tick(4_000)).toMatchObject({ refreshed: false, reason: 'paced' });
+  });
+});
+
+describe('Secrets Manager that throttles', () => {
+  it('keeps no caller from its token', async () => {
+    const { container, store, recordOf, faults } = await openStory();
+    const refused = recordOf(100);
+    await store(refused);
+    faults.aws = async (call, next) => {
+      if (call.operation === 'PutSecretValue') throw new AwsError('ThrottlingException', 'Rate exceeded');
+      return next();
+    };
+    expect(await container().token({ newer_than: refused.obtained_at })).toMatchObject({ source: 'exchange' });
+  });
+});
+
+describe('One refresh', () => {
+  it('is one signature, one exchange, one read and one write', async () => {
+    const { container, clock, calls } = await openStory();
+    const lambda = container();
+    await lambda.tick();
+    clock.advance(601_000);
+    calls();
+    await lambda.tick();
+    expect(calls()).toEqual(refreshCalls);
+  });
+});
