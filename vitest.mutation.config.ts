@@ -15,7 +15,7 @@ export default defineConfig({
   ],
   test: {
     ...shared.test,
-    include: ['test/{assertion,broker,token-store}/**/*.test.ts'],
+    include: ['test/{assertion,broker,rotation,token-store}/**/*.test.ts'],
     // The processes that it forks run the sources as they are: it could kill no mutant.
     exclude: ['test/broker/processes.test.ts'],
   },

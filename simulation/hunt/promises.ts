@@ -466,7 +466,7 @@ export const promiseRules: readonly PromiseRule[] = [
           const answered = answer && d1.find(answer.access_token);
           if (!answered || !own || own.diesAt <= now() + 12_000 || refusedTokens.has(own.token)) return;
           // Containers whose clocks differ can't tell which of two that came together is the younger.
-          // Tokens are ordered by when they were asked for, in whole seconds.
+          // Tokens are ordered by when they came, in whole seconds.
           if (own.issuedAt - answered.issuedAt <= 2 * facts.clockError * 1000 + 1000 + longestExchange(world) * 1000)
             return;
           if (answered.number < own.number) broken(`${answered.token} was answered, and ${own.token} is known`);

@@ -1,7 +1,7 @@
 import { createAssertion } from '../assertion/assertion.ts';
 import type { Sign } from '../assertion/kms-signer.ts';
 import type { Call } from '../call.ts';
-import type { Clock } from '../clock.ts';
+import { type Clock, nowSeconds } from '../clock.ts';
 import type { Config } from '../config.ts';
 import type { Deadline } from '../deadline.ts';
 import { asBrokerError } from '../errors.ts';
@@ -60,7 +60,8 @@ export function createObtain({
       if (record.expires_at * 1000 <= clock.now()) throw responseInvalid('the access token has expired on its way');
       const after = Math.max(0, ...known.map((one) => rank(one, clock.now()) + 1));
       // Monotone, or a good token would look older than the refused one where a clock went back.
-      return { ...record, obtained_at: Math.min(Math.max(record.obtained_at, after), record.expires_at - 1) };
+      // Of two answers the one that came last is the newest, whichever was asked for first.
+      return { ...record, obtained_at: Math.min(Math.max(nowSeconds(clock), after), record.expires_at - 1) };
     });
     // Whoever waits for this exchange has a correlation id of its own; the one that D1 saw is the one to ask it about.
     return exchanging.catch((error: unknown) => {

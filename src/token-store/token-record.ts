@@ -20,7 +20,7 @@ export const tokenRecordSchema = v.pipe(
     /** Seconds since 1970 UTC, counted from before the request was sent: never optimistic. */
     expires_at: epochSeconds,
     /**
-     * Seconds since 1970 UTC: when the token was first obtained. It orders tokens: a later one has a larger value, also
+     * Seconds since 1970 UTC: when the token first came from D1. It orders tokens: a later one has a larger value, also
      * where a clock went back. Not the beginning of its life: `expires_at - obtained_at` says nothing.
      */
     obtained_at: epochSeconds,

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { AwsError } from '../../sandbox/aws/json-server.ts';
 import { TOKEN_SECRET } from '../../sandbox/sandbox.ts';
 import { digestOf } from '../../src/broker/plan.ts';
-import { d1Refuses, openStory, readOnly, refreshCalls, refusing } from './open-story.ts';
+import { d1Answers, d1Refuses, openStory, readOnly, refreshCalls, refusing } from './open-story.ts';
 
 // What a review of an earlier design proved to be broken. Each story failed then.
 
@@ -146,19 +146,19 @@ describe('A refused token', () => {
 });
 
 describe('A token that was obtained', () => {
-  it('is not thrown away for the older one of the winner', async () => {
+  it('is not thrown away for the older one of the winner, though it was asked for first', async () => {
     const { container, store, stored, clock, recordOf, faults } = await openStory();
-    await store(recordOf(700));
+    const refused = recordOf(700);
+    await store(refused);
     const [lambda, other] = [container(), container()];
-    faults.aws = async (call, next) => {
-      if (call.operation !== 'PutSecretValue') return next();
-      faults.aws = undefined;
-      clock.advance(-7_000);
+    faults.d1 = async (_request, next) => {
+      faults.d1 = undefined;
+      // While this answer is on its way, another container gets a token and stores it.
       await other.tick();
-      clock.advance(7_000);
+      clock.advance(8_000);
       return next();
     };
-    const answer = await lambda.token({ force: true });
+    const answer = await lambda.token({ newer_than: refused.obtained_at });
     expect(answer).toMatchObject({ source: 'exchange' });
     expect((await stored()).record).toMatchObject({ access_token: answer.access_token });
   });
@@ -208,6 +208,17 @@ describe('D1 that gives the same token again', () => {
     const next = (await stored()).record;
     expect(next['access_token']).not.toBe(record['access_token']);
     expect(Number(next['obtained_at']) - Number(record['expires_at'])).toBeLessThanOrEqual(2);
+  });
+
+  it('in its last second, with nothing left of it, is no fault: a living token stays, and with none it is said', async () => {
+    const { container, store, recordOf, faults } = await openStory();
+    faults.d1 = d1Answers((body) => {
+      body['expires_in'] = 0;
+    });
+    await expect(container().tick()).rejects.toMatchObject({ code: 'TOKEN_RESPONSE_INVALID' });
+    await expect(container().token()).rejects.toMatchObject({ code: 'TOKEN_RESPONSE_INVALID' });
+    await store(recordOf(700));
+    expect(await container().tick()).toMatchObject({ refreshed: false, reason: 'unchanged' });
   });
 
   it('never gives a refused token for a replacement', async () => {

@@ -127,17 +127,17 @@ describe('A tick of the schedule', () => {
     const { container, store, recordOf, versionCount, clock, faults } = await openStory();
     await store(recordOf(700));
     const [slow, quick] = [container(), container()];
-    const asked = Promise.withResolvers<void>();
+    const writing = Promise.withResolvers<void>();
     const goOn = Promise.withResolvers<void>();
-    faults.d1 = async (_request, next) => {
-      faults.d1 = undefined;
-      const answer = await next();
-      asked.resolve();
+    faults.aws = async (call, next) => {
+      if (call.operation !== 'PutSecretValue') return next();
+      faults.aws = undefined;
+      writing.resolve();
       await goOn.promise;
-      return answer;
+      return next();
     };
     const late = slow.tick();
-    await asked.promise;
+    await writing.promise;
     clock.advance(5_000);
     expect(await quick.tick()).toMatchObject({ reason: 'due', refreshed: true });
     goOn.resolve();
