@@ -52,7 +52,8 @@ export function createApp({ config, sign, tokenEndpoint, store, clock, random, t
 
   return async (event: unknown, context: InvocationContext): Promise<TickAnswer | TokenAnswer | undefined> => {
     const began = clock.now();
-    const deadlineAt = began + context.getRemainingTimeInMillis() - ANSWER_RESERVE_MILLISECONDS;
+    const remaining = () => context.getRemainingTimeInMillis() - ANSWER_RESERVE_MILLISECONDS;
+    const deadlineAt = began + remaining();
     let correlationId = random.uuid();
     let kind: Command['kind'] | 'unknown' = 'unknown';
     const journal = new Journal(clock, (warning) => telemetry.warn(warning, correlationId));
@@ -61,7 +62,12 @@ export function createApp({ config, sign, tokenEndpoint, store, clock, random, t
       const command = parseEvent(event);
       kind = command.kind;
       correlationId = command.correlationId ?? correlationId;
-      const call: Call = { correlationId, deadline: new Deadline(clock, () => deadlineAt), journal };
+      // Lambda's own count is asked again and again: a clock that steps back must not make the invocation longer.
+      const call: Call = {
+        correlationId,
+        deadline: new Deadline(clock, () => Math.min(deadlineAt, clock.now() + remaining())),
+        journal,
+      };
       const { answer, outcome } = await obey(command, call);
       telemetry.succeeded(invocation(), outcome);
       return answer;

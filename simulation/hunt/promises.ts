@@ -209,7 +209,9 @@ export const promiseRules: readonly PromiseRule[] = [
           wasCurrent.add(now.token ?? '');
           if (now.by !== 'broker' || !before?.token || refused.has(before.token)) return;
           const [one, other] = [d1.find(before.token), d1.find(now.token ?? '')];
-          if (!one || !other || one.endedAt !== undefined || one.diesAt <= now.at || other.diesAt >= one.diesAt) return;
+          if (!one || !other || one.endedAt !== undefined || one.diesAt <= now.at) return;
+          // Records tell whole seconds: below one, nobody knows which dies first.
+          if (other.diesAt >= one.diesAt - 1_000) return;
           // Of two that were asked for at once nobody can tell which is the younger; but none comes twice.
           const unclear = 2 * facts.clockError * 1000 + 1000 + longestExchange(world) * 1000;
           if (!isBack && one.issuedAt - other.issuedAt <= unclear) return;
@@ -368,17 +370,21 @@ export const promiseRules: readonly PromiseRule[] = [
   {
     name: 'an ended one is replaced',
     sentence:
-      'Where a new token ends the one before, and nothing else is wrong but that exchanges overlap: a stored token that was ended is replaced within 120 s.',
+      'Where a new token ends the one before, and nothing else is wrong but that exchanges overlap: a stored token that was ended is replaced within 120 s (clocks that are right, and a second or more between what D1 gave).',
     holds: (facts, world) =>
       world.oneTokenAtATime &&
       isCalm(facts) &&
       isNewWhenAsked(world) &&
+      facts.clockError === 0 &&
       !facts.has('rotation') &&
       facts.count('refusal') <= 10,
     check: ({ d1, now, current }, broken) => {
       const look = (stored: Stored | undefined) => {
-        const ended = d1.find(stored?.token ?? '')?.endedAt;
-        if (stored && ended !== undefined && now() - ended > 122_000) {
+        const token = d1.find(stored?.token ?? '');
+        const ended = token?.endedAt;
+        // Records tell whole seconds: of two tokens of the same second, nobody knows which ended the other.
+        if (!token || ended === undefined || ended - token.issuedAt <= 1_000) return;
+        if (stored && now() - ended > 122_000) {
           broken(`${stored.token} was in the secret ${seconds(now() - ended)} s after its end`);
         }
       };
@@ -512,8 +518,9 @@ export const promiseRules: readonly PromiseRule[] = [
   {
     name: 'short lives',
     sentence:
-      'At most one write per max(60 s, life - window) where ticks are on time and nothing is refused, for tokens that live up to 900 s (clocks within 2 s).',
-    holds: (facts) => isShort(facts) && facts.clockError <= 2 && !facts.has('refusal', 'rotation'),
+      'At most one write per max(60 s, life - window) where ticks are on time and nothing is refused, for tokens that live 60-900 s (clocks within 2 s).',
+    holds: (facts) =>
+      isShort(facts) && (facts.lifetime ?? 0) >= 60 && facts.clockError <= 2 && !facts.has('refusal', 'rotation'),
     check: ({ facts, world, d1 }, broken) => {
       const pace = Math.min(600, Math.max(60, (facts.lifetime ?? 900) - facts.window));
       const slack = 2 * facts.clockError + world.exchangeTakes[1] / 1000 + 1.5;
