@@ -142,12 +142,12 @@ export function createBroker({
 
     for (;;) {
       const next = plan(situation());
-      if (next.do !== 'serve' && next.do !== 'fail') call.deadline.mustLeave(0, `to ${next.do}`);
+      if (next.do !== 'serve' && next.do !== 'fail') call.deadline.mustLeave(0, `the next step (${next.do})`);
       switch (next.do) {
         case 'serve': {
           const why = failures.obtain ?? (isRefused(next.held.record, refusal) ? notReady(undefined) : undefined);
           if (why) call.journal.warn(why);
-          if (failures.write && failures.write !== failures.read) call.journal.warn(failures.write);
+          if (failures.write) call.journal.warn(failures.write);
           return { served: next.held, reason: next.reason, story };
         }
         case 'read':
