@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createCertificateAuthority } from '../sandbox/certificates.ts';
 import { type Sandbox, type SandboxOptions, startSandbox, TOKEN_SECRET } from '../sandbox/sandbox.ts';
-import { systemClock } from '../src/clock.ts';
+import { systemClock } from '../src/shared/clock.ts';
 import { recordText } from './reader-day.ts';
 import { startRelay } from './relay.ts';
 

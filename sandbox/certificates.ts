@@ -3,7 +3,7 @@ import 'reflect-metadata';
 import { KeyObject, randomBytes, webcrypto } from 'node:crypto';
 import type { Extension, JsonGeneralNames, JsonName } from '@peculiar/x509';
 import * as x509 from '@peculiar/x509';
-import type { Clock } from '../src/clock.ts';
+import type { Clock } from '../src/shared/clock.ts';
 
 const DAY_MILLISECONDS = 24 * 60 * 60 * 1000;
 const EC_P256 = { name: 'ECDSA', namedCurve: 'P-256' };

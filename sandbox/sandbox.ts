@@ -1,5 +1,5 @@
 import { randomUUID, X509Certificate } from 'node:crypto';
-import { type Clock, systemClock } from '../src/clock.ts';
+import { type Clock, systemClock } from '../src/shared/clock.ts';
 import { type Intercept as AwsIntercept, startAwsServer } from './aws/json-server.ts';
 import { Kms } from './aws/kms.ts';
 import { SecretsManager, type SecretsManagerOptions } from './aws/secrets-manager.ts';

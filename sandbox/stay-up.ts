@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import type { TickAnswer } from '../src/app.ts';
+import type { TickAnswer } from '../src/events.ts';
 import { bundleHandler } from './bundle.ts';
 import { createFaults } from './faults/faults.ts';
 import { type FaultyRoute, startFaultyRoute } from './faults/faulty-route.ts';

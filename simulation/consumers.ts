@@ -2,9 +2,9 @@
 import '@aws-sdk/client-lambda';
 import type { InvokeCommand } from '@aws-sdk/client-lambda';
 import { GetSecretValueCommand } from '@aws-sdk/client-secrets-manager';
-import { type Clock, nowSeconds } from '../src/clock.ts';
 import { createTokenReader } from '../src/reader/reader.ts';
-import { parseTokenRecord, secondsLeft, type TokenRecord } from '../src/token-store/token-record.ts';
+import { type Clock, nowSeconds } from '../src/shared/clock.ts';
+import { parseTokenRecord, secondsLeft, type TokenRecord } from '../src/shared/token-record.ts';
 import { type BrokerFunction, TOKEN_SECRET } from './broker-function.ts';
 import type { D1 } from './d1.ts';
 import type { SimulatedClient } from './secrets-manager-client.ts';

@@ -1,6 +1,6 @@
 import type { Sign } from '../src/assertion/kms-signer.ts';
-import type { Clock } from '../src/clock.ts';
 import { BrokerError } from '../src/errors.ts';
+import type { Clock } from '../src/shared/clock.ts';
 import { rejected, unreachable } from '../src/token-endpoint/endpoint-error.ts';
 import type { TokenEndpoint } from '../src/token-endpoint/token-endpoint.ts';
 import type { SeededRandom } from './seeded-random.ts';

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Random } from '../src/random.ts';
+import type { Random } from '../src/shared/random.ts';
 
 /** Chance that repeats itself. Each stream has a name, so that what one draws does not change what another gets. */
 export class SeededRandom implements Random {

@@ -2,17 +2,16 @@ import type { Context } from 'aws-lambda';
 import { createBroker, type TickOutcome, type TokenOutcome } from './broker/broker.ts';
 import { createObtain } from './broker/obtain.ts';
 import { createRotation } from './broker/rotation.ts';
-import type { Call } from './call.ts';
-import { type Clock, nowSeconds } from './clock.ts';
 import type { Config } from './config.ts';
 import { Deadline } from './deadline.ts';
 import { asBrokerError } from './errors.ts';
-import { type Command, parseEvent } from './events.ts';
+import { type Command, parseEvent, type TickAnswer, type TokenAnswer } from './events.ts';
+import { type Call, Journal } from './invocation.ts';
 import type { Parts } from './parts.ts';
-import type { Random } from './random.ts';
-import { Journal } from './telemetry/journal.ts';
-import type { Outcome, Telemetry } from './telemetry/telemetry.ts';
-import { secondsLeft, type TokenRecord } from './token-store/token-record.ts';
+import { type Clock, nowSeconds } from './shared/clock.ts';
+import type { Random } from './shared/random.ts';
+import { secondsLeft } from './shared/token-record.ts';
+import type { Outcome, Telemetry } from './telemetry.ts';
 
 /** Time to log and to answer, after the last step. */
 const ANSWER_RESERVE_MILLISECONDS = 250;
@@ -23,18 +22,6 @@ export interface Dependencies extends Parts {
   readonly random: Random;
   readonly telemetry: Telemetry;
 }
-
-export interface TickAnswer {
-  readonly refreshed: boolean;
-  /** A reason of the plan's table in docs/architecture.md, or why the token was replaced. */
-  readonly reason: string;
-  /** Seconds since 1970 UTC. */
-  readonly expires_at: number;
-  readonly version_id: string | undefined;
-}
-
-/** The token record's public fields, with `expires_in` counted from now, and where the token came from. */
-export type TokenAnswer = TokenRecord & Pick<TokenOutcome, 'source'>;
 
 /** The part of Lambda's context that the broker uses. */
 export type InvocationContext = Pick<Context, 'getRemainingTimeInMillis'>;

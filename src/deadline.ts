@@ -1,5 +1,5 @@
-import type { Clock } from './clock.ts';
 import { BrokerError } from './errors.ts';
+import type { Clock } from './shared/clock.ts';
 
 /** A moment on the injected clock by which a caller wants its answer, or its error. */
 export class Deadline {

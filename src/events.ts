@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { BrokerError } from './errors.ts';
-import { isCorrelationId } from './token-endpoint/correlation-id.ts';
+import type { TokenRecord } from './shared/token-record.ts';
 
 /** The access token's whole life is 900 s; nobody can be promised more than what a refresh leaves of it. */
 const LONGEST_MIN_REMAINING_SECONDS = 840;
@@ -8,6 +8,10 @@ const DEFAULT_MIN_REMAINING_SECONDS = 60;
 
 export const rotationSteps = ['createSecret', 'setSecret', 'testSecret', 'finishSecret'] as const;
 export type RotationStep = (typeof rotationSteps)[number];
+
+/** D1's rule for `x-correlation-id`. Logged in clear at the other end: nothing personal belongs in it. */
+export const isCorrelationId = (value: unknown): value is string =>
+  typeof value === 'string' && /^[A-Za-z0-9_-]{1,64}$/.test(value);
 
 export type Command =
   | { readonly kind: 'refresh'; readonly correlationId: string | undefined }
@@ -30,6 +34,21 @@ export type Command =
       readonly secretId: string;
       readonly clientRequestToken: string;
     };
+
+export interface TickAnswer {
+  readonly refreshed: boolean;
+  /** A reason of the plan's table in docs/architecture.md, or why the token was replaced. */
+  readonly reason: string;
+  /** Seconds since 1970 UTC. */
+  readonly expires_at: number;
+  readonly version_id: string | undefined;
+}
+
+/** Where the token that a caller got came from. */
+export type Source = 'memory' | 'secret' | 'exchange';
+
+/** The token record's public fields, with `expires_in` counted from now, and where the token came from. */
+export type TokenAnswer = TokenRecord & { readonly source: Source };
 
 /** An unusable correlation id is no reason to refuse a token: another is made. */
 const correlationId = v.pipe(

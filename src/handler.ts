@@ -1,13 +1,13 @@
 import type { Context } from 'aws-lambda';
 import { createApp } from './app.ts';
 import { createKmsClient, createSecretsManagerClient } from './aws/clients.ts';
-import { systemClock } from './clock.ts';
 import { readConfig } from './config.ts';
 import { asBrokerError } from './errors.ts';
+import { Journal } from './invocation.ts';
 import { createParts } from './parts.ts';
-import { systemRandom } from './random.ts';
-import { Journal } from './telemetry/journal.ts';
-import { createTelemetry } from './telemetry/telemetry.ts';
+import { systemClock } from './shared/clock.ts';
+import { systemRandom } from './shared/random.ts';
+import { createTelemetry } from './telemetry.ts';
 
 const { telemetry, app } = start();
 

@@ -1,9 +1,9 @@
 import type { KMSClient } from '@aws-sdk/client-kms';
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import type { Sign } from './assertion/kms-signer.ts';
-import type { Clock } from './clock.ts';
 import type { Config } from './config.ts';
-import type { Random } from './random.ts';
+import type { Clock } from './shared/clock.ts';
+import type { Random } from './shared/random.ts';
 import { createClientCertificateSource } from './token-endpoint/client-certificate-source.ts';
 import { createTokenEndpoint, type TokenEndpoint } from './token-endpoint/token-endpoint.ts';
 import { createTokenStore, type TokenStore } from './token-store/token-store.ts';

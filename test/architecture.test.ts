@@ -13,14 +13,12 @@ const layers: readonly (readonly string[])[] = [
   ['cli/'],
   ['handler.ts'],
   ['app.ts'],
-  ['telemetry/telemetry.ts'],
-  ['broker/', 'parts.ts'],
-  ['events.ts', 'reader/'],
+  ['broker/', 'parts.ts', 'telemetry.ts'],
   ['assertion/', 'token-endpoint/', 'token-store/'],
-  ['call.ts'],
-  ['telemetry/journal.ts'],
+  ['events.ts', 'invocation.ts', 'reader/'],
   ['aws/', 'config.ts', 'deadline.ts'],
-  ['clock.ts', 'errors.ts', 'json.ts', 'random.ts'],
+  ['errors.ts'],
+  ['shared/'],
 ];
 
 interface Import {
@@ -69,11 +67,11 @@ const isPartsElsewhere = ({ file, target }: Import) =>
 const isWorldlyBroker = ({ file, target }: Import) =>
   file.startsWith('src/broker/') &&
   target !== 'node:crypto' &&
-  (!target.startsWith('src/') || /^src\/aws\//.test(target));
+  (!target.startsWith('src/') || /^src\/(aws\/|shared\/aws)/.test(target));
 
 /** The plan is told the situation: it imports facts, and nothing that does anything. */
 const isBusyPlan = ({ file, target }: Import) =>
-  file === 'src/broker/plan.ts' && !/^(node:crypto|src\/errors\.ts|src\/token-store\/.+)$/.test(target);
+  file === 'src/broker/plan.ts' && !/^(node:crypto|src\/errors\.ts|src\/(token-store|shared)\/.+)$/.test(target);
 
 const told = (found: readonly Import[]) => found.map(({ file, target }) => `${file} imports ${target}`);
 
@@ -123,7 +121,7 @@ describe('the sources', () => {
   it.each([
     ["import { x } from './broker/broker.ts';", 'src/errors.ts'],
     ["import type { Source } from '../broker/broker.ts';", 'src/token-store/token-store.ts'],
-    ["export * from '../token-endpoint/correlation-id.ts';", 'src/token-store/token-record.ts'],
+    ["export * from '../errors.ts';", 'src/shared/token-record.ts'],
     ["import {\n  a,\n  b,\n} from './app.ts';", 'src/events.ts'],
     ["import { createParts } from '../parts.ts';", 'src/broker/broker.ts'],
     ["import { createBroker } from './broker/broker.ts';", 'src/parts.ts'],
@@ -142,10 +140,10 @@ describe('the sources', () => {
   });
 
   it.each([
-    ["import type { Parts } from '../parts.ts';", 'src/telemetry/telemetry.ts', isPartsElsewhere],
+    ["import type { Parts } from './parts.ts';", 'src/telemetry.ts', isPartsElsewhere],
     ["import { KMSClient } from '@aws-sdk/client-kms';", 'src/broker/obtain.ts', isWorldlyBroker],
-    ["import { awsFailure } from '../aws/aws-failure.ts';", 'src/broker/rotation.ts', isWorldlyBroker],
-    ["import type { Clock } from '../clock.ts';", 'src/broker/plan.ts', isBusyPlan],
+    ["import { awsFailure } from '../shared/aws-failure.ts';", 'src/broker/rotation.ts', isWorldlyBroker],
+    ["import type { Deadline } from '../deadline.ts';", 'src/broker/plan.ts', isBusyPlan],
     ["import { createObtain } from './obtain.ts';", 'src/broker/plan.ts', isBusyPlan],
   ])('would be caught doing too much: %j in %s', (text, file, isWrong) => {
     expect(importsOf(file, text).filter(isWrong)).toHaveLength(1);

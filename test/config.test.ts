@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { createCertificateAuthority } from '../sandbox/certificates.ts';
-import { systemClock } from '../src/clock.ts';
 import { environments, numberSettings, readConfig, textSettings } from '../src/config.ts';
 import { BrokerError } from '../src/errors.ts';
+import { systemClock } from '../src/shared/clock.ts';
 import { parseClientCertificate } from '../src/token-endpoint/client-certificate.ts';
 
 /** The least that a bank has to say. */

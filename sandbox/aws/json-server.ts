@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { Clock } from '../../src/clock.ts';
+import type { Clock } from '../../src/shared/clock.ts';
 import type { CallLog } from '../calls.ts';
 import { AwsError } from './aws-error.ts';
 import type { Kms } from './kms.ts';

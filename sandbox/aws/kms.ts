@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
-import type { Clock } from '../../src/clock.ts';
+import type { Clock } from '../../src/shared/clock.ts';
 import { AwsError } from './aws-error.ts';
 import { Input } from './input.ts';
 import { Aliases, aliasName } from './kms/aliases.ts';

@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto';
-import type { Clock } from '../../src/clock.ts';
+import type { Clock } from '../../src/shared/clock.ts';
 import { AwsError } from './aws-error.ts';
 import { Input } from './input.ts';
 import { type RotationFunction, rotate, startPending, tryConfiguration } from './secrets-manager/rotation.ts';

@@ -1,6 +1,6 @@
 import type { KeyObject } from 'node:crypto';
 import { decodeProtectedHeader, errors, type JWTPayload, jwtVerify, type ProtectedHeaderParameters } from 'jose';
-import { type Clock, nowSeconds } from '../../src/clock.ts';
+import { type Clock, nowSeconds } from '../../src/shared/clock.ts';
 import { Refusal, shown } from './http.ts';
 
 const MAXIMUM_ASSERTION_LIFETIME_SECONDS = 15 * 60;

@@ -1,6 +1,6 @@
 import { createPublicKey, generateKeyPairSync, type KeyObject, randomUUID } from 'node:crypto';
 import { errors, type JWTPayload, jwtVerify, SignJWT } from 'jose';
-import { type Clock, nowSeconds } from '../../src/clock.ts';
+import { type Clock, nowSeconds } from '../../src/shared/clock.ts';
 import { type IssuerKey, invalidGrant, verifyAssertion } from './assertion-rules.ts';
 import { answerOrRefuse, type D1Answer, type D1Request, Refusal, shown } from './http.ts';
 import { readAssertion } from './token-request.ts';

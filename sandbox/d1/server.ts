@@ -4,7 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { SecureContextOptions, TLSSocket } from 'node:tls';
-import type { Clock } from '../../src/clock.ts';
+import type { Clock } from '../../src/shared/clock.ts';
 import type { CallLog } from '../calls.ts';
 import type { IssuedCertificate } from '../certificates.ts';
 import { createAuthorizationServer, type ProvisionedKey, type TokenHabits } from './authorization-server.ts';

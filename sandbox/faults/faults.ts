@@ -1,4 +1,4 @@
-import { type Clock, systemClock } from '../../src/clock.ts';
+import { type Clock, systemClock } from '../../src/shared/clock.ts';
 import type { Intercept as AwsIntercept } from '../aws/json-server.ts';
 import type { Intercept as D1Intercept } from '../d1/server.ts';
 import { awsFault } from './aws-fault.ts';

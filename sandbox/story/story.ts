@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { TickAnswer, TokenAnswer } from '../../src/app.ts';
+import type { TickAnswer, TokenAnswer } from '../../src/events.ts';
 import { bundleHandler } from '../bundle.ts';
 import { callD1AsConsumer } from '../consumer.ts';
 import { type Container, startContainer } from '../lambda/container.ts';

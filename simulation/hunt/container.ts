@@ -1,4 +1,4 @@
-import type { Clock } from '../../src/clock.ts';
+import type { Clock } from '../../src/shared/clock.ts';
 import { createContainerApp, type Invocation, TIMEOUT_MILLISECONDS } from '../broker-function.ts';
 import type { D1 } from '../d1.ts';
 import type { SimulatedClient } from '../secrets-manager-client.ts';

@@ -1,4 +1,4 @@
-import type { TokenRecord } from '../../src/token-store/token-record.ts';
+import type { TokenRecord } from '../../src/shared/token-record.ts';
 import type { D1, IssuedToken } from '../d1.ts';
 import type { SimulatedTime } from '../simulated-time.ts';
 import type { Container, Ended } from './container.ts';

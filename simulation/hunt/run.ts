@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { AwsError } from '../../sandbox/aws/aws-error.ts';
 import { SecretsManager } from '../../sandbox/aws/secrets-manager.ts';
 import { schedulerTick } from '../../sandbox/scheduler-tick.ts';
-import type { TokenRecord } from '../../src/token-store/token-record.ts';
+import type { TokenRecord } from '../../src/shared/token-record.ts';
 import { TOKEN_SECRET } from '../broker-function.ts';
 import { D1, type ExchangeFault } from '../d1.ts';
 import { createSimulatedClient, type SimulatedClient } from '../secrets-manager-client.ts';

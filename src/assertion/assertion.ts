@@ -1,5 +1,5 @@
-import { type Clock, nowSeconds } from '../clock.ts';
-import type { Random } from '../random.ts';
+import { type Clock, nowSeconds } from '../shared/clock.ts';
+import type { Random } from '../shared/random.ts';
 import { type AssertionSettings, signingInput } from './claims.ts';
 import type { Sign } from './kms-signer.ts';
 

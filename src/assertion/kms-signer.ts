@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type KMSClient, SignCommand } from '@aws-sdk/client-kms';
-import { type AwsFailure, awsFailure } from '../aws/aws-failure.ts';
 import { BrokerError } from '../errors.ts';
+import { type AwsFailure, awsFailure } from '../shared/aws-failure.ts';
 import { derToRaw } from './der-signature.ts';
 
 /** Signs bytes; resolves to the raw 64-byte ES256 signature (RFC 7518, section 3.4). */

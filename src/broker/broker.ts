@@ -1,9 +1,10 @@
-import type { Call } from '../call.ts';
-import type { Clock } from '../clock.ts';
 import type { Config } from '../config.ts';
 import { asBrokerError, BrokerError } from '../errors.ts';
+import type { Source } from '../events.ts';
+import type { Call } from '../invocation.ts';
+import type { Clock } from '../shared/clock.ts';
+import { sameToken, type TokenRecord } from '../shared/token-record.ts';
 import { responseInvalid } from '../token-endpoint/endpoint-error.ts';
-import { sameToken, type TokenRecord } from '../token-store/token-record.ts';
 import type { Snapshot, TokenStore } from '../token-store/token-store.ts';
 import { type Obtain, SHORTEST_REFRESH_MILLISECONDS } from './obtain.ts';
 import {
@@ -30,9 +31,6 @@ const WINNER_READS = 6;
 const FIRST_WINNER_DELAY_MILLISECONDS = 200;
 /** As often a version is tried whose successor exists, though nobody sees it as current. */
 const SUCCESSORS = 3;
-
-/** Where the token that a caller got came from. */
-export type Source = 'memory' | 'secret' | 'exchange';
 
 export interface TickOutcome extends Held {
   readonly refreshed: boolean;

@@ -1,15 +1,15 @@
 import { createAssertion } from '../assertion/assertion.ts';
 import type { Sign } from '../assertion/kms-signer.ts';
-import type { Call } from '../call.ts';
-import { type Clock, nowSeconds } from '../clock.ts';
 import type { Config } from '../config.ts';
 import type { Deadline } from '../deadline.ts';
 import { asBrokerError } from '../errors.ts';
-import type { Random } from '../random.ts';
+import type { Call } from '../invocation.ts';
+import { type Clock, nowSeconds } from '../shared/clock.ts';
+import type { Random } from '../shared/random.ts';
+import { sameToken, type TokenRecord } from '../shared/token-record.ts';
 import { responseInvalid } from '../token-endpoint/endpoint-error.ts';
 import type { Exchanged, TokenEndpoint } from '../token-endpoint/token-endpoint.ts';
 import { tokenLifetime } from '../token-endpoint/token-lifetime.ts';
-import { sameToken, type TokenRecord } from '../token-store/token-record.ts';
 import { livesLonger, rank } from './plan.ts';
 
 /** What an obtained token needs to get stored; it is not spent on obtaining it. */

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { BrokerError } from '../errors.ts';
-import { sameToken, secondsLeft, type TokenRecord } from '../token-store/token-record.ts';
+import { sameToken, secondsLeft, type TokenRecord } from '../shared/token-record.ts';
 import type { Snapshot } from '../token-store/token-store.ts';
 
 /** AWS asks for no more than one PutSecretValue per ten minutes, sustained (Secrets Manager User Guide, quotas). */

@@ -1,8 +1,8 @@
-import type { Call } from '../call.ts';
-import { type Clock, nowSeconds } from '../clock.ts';
 import { BrokerError } from '../errors.ts';
 import type { RotationStep } from '../events.ts';
-import { sameToken, secondsLeft, type TokenRecord } from '../token-store/token-record.ts';
+import type { Call } from '../invocation.ts';
+import { type Clock, nowSeconds } from '../shared/clock.ts';
+import { sameToken, secondsLeft, type TokenRecord } from '../shared/token-record.ts';
 import { CURRENT, PENDING, type TokenStore } from '../token-store/token-store.ts';
 import { type Obtain, SHORTEST_REFRESH_MILLISECONDS } from './obtain.ts';
 import { billed, supersedes } from './plan.ts';

@@ -1,5 +1,5 @@
-import type { Clock } from '../clock.ts';
 import { Deadline } from '../deadline.ts';
+import type { Clock } from '../shared/clock.ts';
 
 interface Flight<T> {
   readonly result: Promise<T>;

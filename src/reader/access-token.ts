@@ -1,4 +1,4 @@
-import { parseTokenRecord, type TokenRecord } from '../token-store/token-record.ts';
+import { parseTokenRecord, type TokenRecord } from '../shared/token-record.ts';
 
 /**
  * A token record as callers get it: frozen, nested values included, so that no caller can change another's. `expires_in`

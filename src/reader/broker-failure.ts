@@ -1,5 +1,5 @@
-import { awsFailure } from '../aws/aws-failure.ts';
 import { type ErrorCode, errorCodes } from '../errors.ts';
+import { awsFailure } from '../shared/aws-failure.ts';
 import { type ReaderErrorCode, TokenReaderError } from './reader-error.ts';
 
 const LOOK_AT_BROKER = "Look at the broker's log lines and alarms; its runbook has a section for each code.";

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import type { Clock } from '../clock.ts';
-import { parseJson } from '../json.ts';
-import type { Random } from '../random.ts';
+import type { Clock } from '../shared/clock.ts';
+import { parseJson } from '../shared/json.ts';
+import type { Random } from '../shared/random.ts';
 import { type AccessToken, readAccessToken } from './access-token.ts';
 import { type AwsClient, clientSettings } from './aws-client.ts';
 import { BrokerFailure, foreignAnswer, invocationFailure } from './broker-failure.ts';

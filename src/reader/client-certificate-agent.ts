@@ -1,8 +1,8 @@
 import { Agent } from 'node:https';
 import { createSecureContext } from 'node:tls';
-import { awsFailure } from '../aws/aws-failure.ts';
-import type { Clock } from '../clock.ts';
-import { parseJson } from '../json.ts';
+import { awsFailure } from '../shared/aws-failure.ts';
+import type { Clock } from '../shared/clock.ts';
+import { parseJson } from '../shared/json.ts';
 import { TokenReaderError } from './reader-error.ts';
 import { SharedWork } from './shared-work.ts';
 

@@ -1,6 +1,6 @@
 import type { Agent } from 'node:https';
-import { type Clock, systemClock } from '../clock.ts';
-import { type Random, systemRandom } from '../random.ts';
+import { type Clock, systemClock } from '../shared/clock.ts';
+import { type Random, systemRandom } from '../shared/random.ts';
 import type { AwsClient } from './aws-client.ts';
 import { TokenReaderError } from './reader-error.ts';
 import type { SecretsExtension } from './secrets-extension.ts';

@@ -1,4 +1,4 @@
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../shared/clock.ts';
 import { TokenReaderError } from './reader-error.ts';
 
 /** How long one caller waits for work that it may share with others. */

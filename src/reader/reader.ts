@@ -14,8 +14,8 @@ import { readSecretText } from './token-secret.ts';
 import { BrokerSource, TokenSource } from './token-source.ts';
 import { createTransport } from './transport.ts';
 
-export type { Clock } from '../clock.ts';
-export type { Random } from '../random.ts';
+export type { Clock } from '../shared/clock.ts';
+export type { Random } from '../shared/random.ts';
 export type { AccessToken } from './access-token.ts';
 export type { AwsClient } from './aws-client.ts';
 export { D1_ORIGINS, type FetchLike, type TokenReaderOptions } from './options.ts';

@@ -1,5 +1,5 @@
 import { get, type IncomingMessage } from 'node:http';
-import { parseJson } from '../json.ts';
+import { parseJson } from '../shared/json.ts';
 import { TokenReaderError } from './reader-error.ts';
 
 /** It answers from its memory, on this machine; what takes longer is it reading the secret, which the reader can do itself. */

@@ -1,4 +1,4 @@
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../shared/clock.ts';
 
 /**
  * The time that `expires_at` is counted in. It is this machine's own until an answer proves that one wrong: Secrets Manager

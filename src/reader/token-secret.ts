@@ -1,6 +1,6 @@
 import { GetSecretValueCommand } from '@aws-sdk/client-secrets-manager';
-import { awsFailure } from '../aws/aws-failure.ts';
-import type { Clock } from '../clock.ts';
+import { awsFailure } from '../shared/aws-failure.ts';
+import type { Clock } from '../shared/clock.ts';
 import { type AccessToken, readAccessToken } from './access-token.ts';
 import type { AwsClient } from './aws-client.ts';
 import { type ReaderErrorCode, TokenReaderError } from './reader-error.ts';

@@ -1,8 +1,8 @@
 import { GetSecretValueCommand, type SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
-import { awsFailure } from '../aws/aws-failure.ts';
-import type { Clock } from '../clock.ts';
 import { asBrokerError, BrokerError } from '../errors.ts';
-import type { Journal } from '../telemetry/journal.ts';
+import type { Journal } from '../invocation.ts';
+import { awsFailure } from '../shared/aws-failure.ts';
+import type { Clock } from '../shared/clock.ts';
 import { type ClientCertificate, parseClientCertificate } from './client-certificate.ts';
 
 export interface ClientCertificateSource {

@@ -2,7 +2,7 @@ import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
 import * as v from 'valibot';
 import { BrokerError } from '../errors.ts';
-import { parseJson } from '../json.ts';
+import { parseJson } from '../shared/json.ts';
 
 const pem = (label: string) => v.pipe(v.string(), v.includes(`-----BEGIN ${label}`));
 

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { Agent, request } from 'node:https';
 import { isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../shared/clock.ts';
 import type { ClientCertificate } from './client-certificate.ts';
 import { type EndpointError, responseInvalid, unreachable } from './endpoint-error.ts';
 import { networkFailure } from './network-failure.ts';

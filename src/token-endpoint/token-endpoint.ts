@@ -1,9 +1,9 @@
 import { customFetch, genericTokenEndpointRequest } from 'oauth4webapi';
-import type { Call } from '../call.ts';
-import type { Clock } from '../clock.ts';
 import type { Deadline } from '../deadline.ts';
 import { asBrokerError } from '../errors.ts';
-import type { Random } from '../random.ts';
+import type { Call } from '../invocation.ts';
+import type { Clock } from '../shared/clock.ts';
+import type { Random } from '../shared/random.ts';
 import { daysLeft } from './client-certificate.ts';
 import type { ClientCertificateSource } from './client-certificate-source.ts';
 import { EndpointError } from './endpoint-error.ts';

@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { parseJson } from '../json.ts';
+import { parseJson } from '../shared/json.ts';
 import { responseInvalid } from './endpoint-error.ts';
 import type { TokenResponse } from './token-response.ts';
 

@@ -1,6 +1,6 @@
 import * as v from 'valibot';
-import type { Clock } from '../clock.ts';
-import { parseJson } from '../json.ts';
+import type { Clock } from '../shared/clock.ts';
+import { parseJson } from '../shared/json.ts';
 import { rejected, responseInvalid, unreachable } from './endpoint-error.ts';
 import { parseRetryAfter } from './retry-delay.ts';
 

@@ -1,5 +1,5 @@
-import { awsFailure } from '../aws/aws-failure.ts';
 import { BrokerError, type ErrorCode } from '../errors.ts';
+import { awsFailure } from '../shared/aws-failure.ts';
 
 const malformed = {
   code: 'TOKEN_STORE_UNAVAILABLE',

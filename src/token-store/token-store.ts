@@ -10,8 +10,8 @@ import {
   type SecretsManagerClient,
   UpdateSecretVersionStageCommand,
 } from '@aws-sdk/client-secrets-manager';
+import { parseTokenRecord, type TokenRecord } from '../shared/token-record.ts';
 import { storeFailure } from './store-failure.ts';
-import { parseTokenRecord, type TokenRecord } from './token-record.ts';
 
 export const CURRENT = 'AWSCURRENT';
 export const PENDING = 'AWSPENDING';

@@ -9,7 +9,7 @@ import type { AssertionSettings } from '../../src/assertion/claims.ts';
 import { createKmsSigner } from '../../src/assertion/kms-signer.ts';
 import { createKmsClient } from '../../src/aws/clients.ts';
 import { BrokerError } from '../../src/errors.ts';
-import { systemRandom } from '../../src/random.ts';
+import { systemRandom } from '../../src/shared/random.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { everythingPrintedOf, leakIn } from '../support/leaks.ts';
 import { derOf, N } from './der.ts';

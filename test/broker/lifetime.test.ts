@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parseTokenRecord } from '../../src/token-store/token-record.ts';
+import { parseTokenRecord } from '../../src/shared/token-record.ts';
 import { storedToken } from '../support/bank.ts';
 import { d1Answers, openStory } from './open-story.ts';
 

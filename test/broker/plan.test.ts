@@ -16,7 +16,7 @@ import {
   type Wish,
 } from '../../src/broker/plan.ts';
 import { BrokerError } from '../../src/errors.ts';
-import type { TokenRecord } from '../../src/token-store/token-record.ts';
+import type { TokenRecord } from '../../src/shared/token-record.ts';
 import type { Snapshot } from '../../src/token-store/token-store.ts';
 import { sampleRecord } from '../token-store/sample-record.ts';
 

@@ -5,7 +5,7 @@ import { Kms } from '../../sandbox/aws/kms.ts';
 import { SecretsManager } from '../../sandbox/aws/secrets-manager.ts';
 import { CallLog } from '../../sandbox/calls.ts';
 import { createKmsClient, createSecretsManagerClient } from '../../src/aws/clients.ts';
-import { systemClock } from '../../src/clock.ts';
+import { systemClock } from '../../src/shared/clock.ts';
 import { ensureVenv, pinnedVersion, requirementsIn, startPythonServer } from '../support/python-server.ts';
 
 export const implementations = ['sandbox', 'MiniStack', 'moto'] as const;

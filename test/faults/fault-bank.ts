@@ -5,12 +5,12 @@ import type { FaultRule } from '../../sandbox/faults/rule.ts';
 import { type Sandbox, startSandbox, TOKEN_SECRET } from '../../sandbox/sandbox.ts';
 import { createApp } from '../../src/app.ts';
 import { createKmsClient, createSecretsManagerClient } from '../../src/aws/clients.ts';
-import { type Clock, systemClock } from '../../src/clock.ts';
 import { readConfig } from '../../src/config.ts';
 import { createParts } from '../../src/parts.ts';
-import { systemRandom } from '../../src/random.ts';
 import { createTokenReader, type TokenReader, type TokenReaderError } from '../../src/reader/reader.ts';
-import { createTelemetry } from '../../src/telemetry/telemetry.ts';
+import { type Clock, systemClock } from '../../src/shared/clock.ts';
+import { systemRandom } from '../../src/shared/random.ts';
+import { createTelemetry } from '../../src/telemetry.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 
 /** A retry delay is shorter and is skipped; a timeout at D1 is as long or longer, and passes when a fault hangs. */

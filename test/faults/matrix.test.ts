@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { parseTokenRecord } from '../../src/token-store/token-record.ts';
+import { parseTokenRecord } from '../../src/shared/token-record.ts';
 import { type Cell, cells, nameOf, waits } from './cells.ts';
 import { expectedCount, expectedOf } from './expected.ts';
 import { captureOutput } from './output-capture.ts';

@@ -2,14 +2,14 @@ import { inspect } from 'node:util';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { createCertificateAuthority } from '../../sandbox/certificates.ts';
-import { systemClock } from '../../src/clock.ts';
 import { numberSettings, readConfig, textSettings } from '../../src/config.ts';
 import { BrokerError, type ErrorCode } from '../../src/errors.ts';
+import { systemClock } from '../../src/shared/clock.ts';
+import { parseTokenRecord } from '../../src/shared/token-record.ts';
 import { parseClientCertificate } from '../../src/token-endpoint/client-certificate.ts';
 import { parseRetryAfter, retryDelayMilliseconds } from '../../src/token-endpoint/retry-delay.ts';
 import { tokenLifetime } from '../../src/token-endpoint/token-lifetime.ts';
 import { readTokenResponse } from '../../src/token-endpoint/token-response.ts';
-import { parseTokenRecord } from '../../src/token-store/token-record.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { anyText, CANARY, damaged, seed, settings } from './seed.ts';
 

@@ -1,7 +1,7 @@
 import type { Call } from '../../sandbox/calls.ts';
 import { CANARY } from '../../sandbox/faults/cut-off.ts';
 import { InvocationFailed } from '../../sandbox/lambda/container.ts';
-import type { TokenAnswer } from '../../src/app.ts';
+import type { TokenAnswer } from '../../src/events.ts';
 
 export interface Figures {
   readonly seconds: number;

@@ -6,8 +6,8 @@ import { inspect } from 'node:util';
 import { Agent as UndiciAgent, fetch as undiciFetch } from 'undici';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createCertificateAuthority } from '../../sandbox/certificates.ts';
-import { systemClock } from '../../src/clock.ts';
 import { httpsFetch } from '../../src/reader/https-fetch.ts';
+import { systemClock } from '../../src/shared/clock.ts';
 import { CLIENT_CERTIFICATE_SECRET, type Consumer, failureOf, openConsumer } from './open-consumer.ts';
 
 let consumer: Consumer;

@@ -3,7 +3,6 @@ import { Agent } from 'node:https';
 import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { type Answer, AwsError } from '../../sandbox/aws/json-server.ts';
 import { CLIENT_CERTIFICATE_SECRET, ISSUER_ID, type SandboxOptions, TOKEN_SECRET } from '../../sandbox/sandbox.ts';
-import type { Clock } from '../../src/clock.ts';
 import {
   type AwsClient,
   createTokenReader,
@@ -11,6 +10,7 @@ import {
   type TokenReaderError,
   type TokenReaderOptions,
 } from '../../src/reader/reader.ts';
+import type { Clock } from '../../src/shared/clock.ts';
 import { type Bank, type Container, openBank, storedToken } from '../support/bank.ts';
 
 /** A clock beside the bank's: as far off as `skewSeconds` says, whose sleeps end when the test says so. */

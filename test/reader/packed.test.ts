@@ -62,7 +62,7 @@ describe('the packed package', () => {
     expect(files).toContain('package/dist/reader/middy.d.ts');
     expect(files).toContain('package/docs/reader.md');
     const expected =
-      /^package\/(dist\/((reader|aws|token-store)\/)?[\w-]+\.(js|d\.ts)|src\/token-store\/token-record\.schema\.json|docs\/reader\.md|LICENSE|README\.md|package\.json)$/;
+      /^package\/(dist\/((reader|shared)\/)?[\w-]+\.(js|d\.ts)|src\/shared\/token-record\.schema\.json|docs\/reader\.md|LICENSE|README\.md|package\.json)$/;
     expect(files.filter((file) => !expected.test(file))).toEqual([]);
     expect(files.filter((file) => /handler|broker\/|assertion|rotation|telemetry/.test(file))).toEqual([]);
   });

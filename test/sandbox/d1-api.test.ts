@@ -3,7 +3,7 @@ import { SignJWT } from 'jose';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createCertificateAuthority } from '../../sandbox/certificates.ts';
 import type { Intercept } from '../../sandbox/d1/server.ts';
-import { systemClock } from '../../src/clock.ts';
+import { systemClock } from '../../src/shared/clock.ts';
 import { type Caller, clientName, type D1World, spki, startD1World } from '../support/d1-client.ts';
 
 describe('the D1 sandbox', () => {

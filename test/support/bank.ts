@@ -1,12 +1,13 @@
 import { type Sandbox, type SandboxOptions, startSandbox, TOKEN_SECRET } from '../../sandbox/sandbox.ts';
 import { schedulerTick } from '../../sandbox/scheduler-tick.ts';
-import { createApp, type TickAnswer, type TokenAnswer } from '../../src/app.ts';
+import { createApp } from '../../src/app.ts';
 import { createKmsClient, createSecretsManagerClient } from '../../src/aws/clients.ts';
-import type { Clock } from '../../src/clock.ts';
 import { readConfig } from '../../src/config.ts';
+import type { TickAnswer, TokenAnswer } from '../../src/events.ts';
 import { createParts } from '../../src/parts.ts';
-import { systemRandom } from '../../src/random.ts';
-import { createTelemetry } from '../../src/telemetry/telemetry.ts';
+import type { Clock } from '../../src/shared/clock.ts';
+import { systemRandom } from '../../src/shared/random.ts';
+import { createTelemetry } from '../../src/telemetry.ts';
 import { FakeClock } from './fake-clock.ts';
 
 export { schedulerTick };

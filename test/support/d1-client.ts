@@ -10,7 +10,7 @@ import {
   type IssuedCertificate,
 } from '../../sandbox/certificates.ts';
 import { type D1Server, type D1ServerOptions, startD1Server } from '../../sandbox/d1/server.ts';
-import { systemClock } from '../../src/clock.ts';
+import { systemClock } from '../../src/shared/clock.ts';
 
 export const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
 export const FORM = 'application/x-www-form-urlencoded';

@@ -1,4 +1,4 @@
-import type { Clock } from '../../src/clock.ts';
+import type { Clock } from '../../src/shared/clock.ts';
 
 /**
  * Time that stands still until a test moves it. Sleeps shorter than `skipBelowMilliseconds` (retry delays, as a rule) move

@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
 import { createApp } from '../../src/app.ts';
 import { createKmsClient, createSecretsManagerClient } from '../../src/aws/clients.ts';
-import { systemClock } from '../../src/clock.ts';
 import { readConfig } from '../../src/config.ts';
 import { asBrokerError } from '../../src/errors.ts';
 import { createParts } from '../../src/parts.ts';
-import { systemRandom } from '../../src/random.ts';
-import { createTelemetry } from '../../src/telemetry/telemetry.ts';
+import { systemClock } from '../../src/shared/clock.ts';
+import { systemRandom } from '../../src/shared/random.ts';
+import { createTelemetry } from '../../src/telemetry.ts';
 
 /** What this process says to the one that forked it: once `ready`, then an answer to each event that it is sent. */
 export type Said =

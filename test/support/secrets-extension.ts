@@ -1,6 +1,6 @@
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { Clock } from '../../src/clock.ts';
+import type { Clock } from '../../src/shared/clock.ts';
 
 /** How long the extension keeps a value unless SECRETS_MANAGER_TTL says otherwise; it is also the most that it accepts. */
 const TTL_MILLISECONDS = 300_000;

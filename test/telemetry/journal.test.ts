@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { BrokerError } from '../../src/errors.ts';
-import { Journal } from '../../src/telemetry/journal.ts';
+import { Journal } from '../../src/invocation.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 
 const ignore = () => {};

@@ -3,7 +3,7 @@ import { AwsError, type Intercept } from '../../sandbox/aws/json-server.ts';
 import { CLIENT_CERTIFICATE_SECRET, type Sandbox, startSandbox } from '../../sandbox/sandbox.ts';
 import { createSecretsManagerClient } from '../../src/aws/clients.ts';
 import { BrokerError } from '../../src/errors.ts';
-import { Journal } from '../../src/telemetry/journal.ts';
+import { Journal } from '../../src/invocation.ts';
 import {
   type ClientCertificateSource,
   createClientCertificateSource,

@@ -5,8 +5,8 @@ import {
   createCertificateAuthority,
   type IssuedCertificate,
 } from '../../sandbox/certificates.ts';
-import { systemClock } from '../../src/clock.ts';
 import { BrokerError } from '../../src/errors.ts';
+import { systemClock } from '../../src/shared/clock.ts';
 import { daysLeft, parseClientCertificate } from '../../src/token-endpoint/client-certificate.ts';
 import { everythingPrintedOf, leakIn } from '../support/leaks.ts';
 

@@ -7,8 +7,8 @@ import {
   createCertificateAuthority,
   type IssuedCertificate,
 } from '../../sandbox/certificates.ts';
-import { systemClock } from '../../src/clock.ts';
 import { BrokerError } from '../../src/errors.ts';
+import { systemClock } from '../../src/shared/clock.ts';
 import type { ClientCertificate } from '../../src/token-endpoint/client-certificate.ts';
 import { MutualTlsConnection } from '../../src/token-endpoint/mutual-tls-connection.ts';
 import { readTokenResponse } from '../../src/token-endpoint/token-response.ts';

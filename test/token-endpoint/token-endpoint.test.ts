@@ -2,7 +2,7 @@ import { decodeJwt, jwtVerify } from 'jose';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createCertificateAuthority } from '../../sandbox/certificates.ts';
 import { ISSUER_ID } from '../../sandbox/sandbox.ts';
-import { systemClock } from '../../src/clock.ts';
+import { systemClock } from '../../src/shared/clock.ts';
 import { startHostileServer } from '../support/hostile-server.ts';
 import { everythingPrintedOf, leakIn } from '../support/leaks.ts';
 import { type Desk, type DeskOptions, openDesk, outage } from './exchange-desk.ts';

@@ -1,4 +1,4 @@
-import type { TokenRecord } from '../../src/token-store/token-record.ts';
+import type { TokenRecord } from '../../src/shared/token-record.ts';
 
 /** A record as the broker writes it, of a token that never was one. */
 export const sampleRecord = (changes: Partial<TokenRecord> = {}): TokenRecord => ({

@@ -2,8 +2,8 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import fc from 'fast-check';
 import * as v from 'valibot';
 import { describe, expect, it } from 'vitest';
-import jsonSchema from '../../src/token-store/token-record.schema.json' with { type: 'json' };
-import { tokenRecordSchema } from '../../src/token-store/token-record.ts';
+import jsonSchema from '../../src/shared/token-record.schema.json' with { type: 'json' };
+import { tokenRecordSchema } from '../../src/shared/token-record.ts';
 import { sampleRecord } from './sample-record.ts';
 
 const acceptedByJsonSchema = new Ajv2020({ strict: true }).compile(jsonSchema);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parseTokenRecord, secondsLeft } from '../../src/token-store/token-record.ts';
+import { parseTokenRecord, secondsLeft } from '../../src/shared/token-record.ts';
 import { sampleRecord } from './sample-record.ts';
 
 const parse = (value: unknown) => parseTokenRecord(JSON.stringify(value));

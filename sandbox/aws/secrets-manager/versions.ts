@@ -1,4 +1,4 @@
-import type { Clock } from '../../../src/clock.ts';
+import type { Clock } from '../../../src/shared/clock.ts';
 import { AwsError } from '../aws-error.ts';
 
 /** As on the wire: a binary value is base64. */

@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { createCertificateAuthority } from '../../../sandbox/certificates.ts';
-import { systemClock } from '../../../src/clock.ts';
+import { systemClock } from '../../../src/shared/clock.ts';
 import { correctedAnswer } from '../ministack-deviations.ts';
 
 export interface AwsFront {

@@ -2,7 +2,7 @@ import { request } from 'node:https';
 import { CallLog } from '../../../sandbox/calls.ts';
 import { createCertificateAuthority } from '../../../sandbox/certificates.ts';
 import { startD1Server } from '../../../sandbox/d1/server.ts';
-import { systemClock } from '../../../src/clock.ts';
+import { systemClock } from '../../../src/shared/clock.ts';
 
 export const ISSUER_ID = 'ISSUER0001';
 export const KEY_ID = 'deployed-key-1';

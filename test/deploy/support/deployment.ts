@@ -11,7 +11,7 @@ import {
   PutSecretValueCommand,
   SecretsManagerClient,
 } from '@aws-sdk/client-secrets-manager';
-import { parseTokenRecord } from '../../../src/token-store/token-record.ts';
+import { parseTokenRecord } from '../../../src/shared/token-record.ts';
 import { ensureVenv, requirementsIn } from '../../support/python-server.ts';
 import { forMinistack } from '../ministack-deviations.ts';
 import { ISSUER_ID, KEY_ID, startD1 } from './d1.ts';

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
-import { systemRandom } from '../../src/random.ts';
-import { isCorrelationId } from '../../src/token-endpoint/correlation-id.ts';
+import { isCorrelationId } from '../src/events.ts';
+import { systemRandom } from '../src/shared/random.ts';
 
 it.each(['a', 'A-Z_0-9', 'x'.repeat(64), systemRandom.uuid()])('%j may be sent to D1 as x-correlation-id', (value) => {
   expect(isCorrelationId(value)).toBe(true);

@@ -1,5 +1,14 @@
-import type { Clock } from '../clock.ts';
-import type { BrokerError } from '../errors.ts';
+import type { Deadline } from './deadline.ts';
+import type { BrokerError } from './errors.ts';
+import type { Clock } from './shared/clock.ts';
+
+/** One invocation, as everything below the handler sees it. */
+export interface Call {
+  /** Sent to D1 as `x-correlation-id`, and in every log line and error. */
+  readonly correlationId: string;
+  readonly deadline: Deadline;
+  readonly journal: Journal;
+}
 
 export const steps = ['read_secret', 'load_certificate', 'sign', 'exchange', 'write_secret'] as const;
 export type Step = (typeof steps)[number];

@@ -1,11 +1,10 @@
 import { Logger } from '@aws-lambda-powertools/logger';
 import { Metrics, MetricUnit } from '@aws-lambda-powertools/metrics';
 import type { Context } from 'aws-lambda';
-import type { Source } from '../broker/broker.ts';
-import { type Clock, nowSeconds } from '../clock.ts';
-import type { BrokerError } from '../errors.ts';
-import type { Command } from '../events.ts';
-import type { Journal, Step } from './journal.ts';
+import type { BrokerError } from './errors.ts';
+import type { Command, Source } from './events.ts';
+import type { Journal, Step } from './invocation.ts';
+import { type Clock, nowSeconds } from './shared/clock.ts';
 
 const SERVICE = 'd1-token-broker';
 export const METRICS_NAMESPACE = 'D1TokenBroker';

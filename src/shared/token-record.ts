@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { parseJson } from '../json.ts';
+import { parseJson } from './json.ts';
 
 /** Seconds since 1970 UTC before the year 2100: a value in milliseconds does not pass for one in seconds. */
 const epochSeconds = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(4_102_444_800));
