@@ -16,10 +16,12 @@ export type Frequency = (typeof frequencies)[number];
 
 /** Not a rule's: D1's server certificate, and the client's, are not what the other end trusts. */
 type TrustFault = 'impostor' | 'distrusted';
+/** No failure: D1 gives the token that it gave before, with what is left of it. */
+type Habit = 'repeat';
 
 export interface Cell {
   readonly step: string;
-  readonly fault: FaultKind | TrustFault;
+  readonly fault: FaultKind | TrustFault | Habit;
   readonly frequency: Frequency;
   readonly entry: Entry;
 }
@@ -40,6 +42,9 @@ interface StepPlan {
   readonly faults: readonly FaultKind[];
   readonly entries: readonly Entry[];
 }
+
+/** As `exchange`, at a D1 that repeats the token in the secret until its end. */
+const REPEATED_TOKEN = 'repeated_token';
 
 const token = `secret=${TOKEN_SECRET}`;
 
@@ -68,6 +73,7 @@ const plans: readonly StepPlan[] = [
   { step: 'connect', rule: 'd1.connect', faults: onConnect, entries: obtaining },
   { step: 'sign', rule: 'kms.Sign', faults: onCall, entries: obtaining },
   { step: 'exchange', rule: 'd1.oauth2/token', faults: onCall, entries: obtaining },
+  { step: REPEATED_TOKEN, rule: 'd1.oauth2/token', faults: onCall, entries: obtaining },
   { step: 'write_secret', rule: 'secretsmanager.PutSecretValue', faults: onCall, entries: obtaining },
   {
     step: 'describe_secret',
@@ -110,7 +116,16 @@ export const cells: readonly Cell[] = [
   ...(['impostor', 'distrusted'] as const).flatMap((fault) =>
     obtaining.map((entry) => ({ step: 'connect', fault, frequency: 'always' as const, entry })),
   ),
+  ...obtaining.map((entry) => ({
+    step: REPEATED_TOKEN,
+    fault: 'repeat' as const,
+    frequency: 'always' as const,
+    entry,
+  })),
 ];
+
+/** Whether D1 goes on giving the token that the secret holds, until it has died. */
+export const repeatsToken = ({ step }: Cell): boolean => step === REPEATED_TOKEN;
 
 /** Whether the cell waits for the SDK's timeouts, which are real time. */
 export const waits = (cell: Cell): boolean =>
@@ -118,7 +133,7 @@ export const waits = (cell: Cell): boolean =>
 
 /** The rule that makes the cell; none where trust is what is broken. */
 export function rulesFor({ step, fault, frequency, entry }: Cell): readonly FaultRule[] {
-  if (fault === 'impostor' || fault === 'distrusted') return [];
+  if (fault === 'impostor' || fault === 'distrusted' || fault === 'repeat') return [];
   const plan = plans.find((candidate) => candidate.step === step);
   if (!plan) throw new Error(`There is no step ${step}.`);
   const first = (plan.callsBefore?.[entry] ?? 0) + 1;

@@ -4,7 +4,8 @@ import { type Cell, type Entry, entries } from './cells.ts';
  * What must come of every cell, written down and thought over by people. matrix.test.ts runs every cell and compares, so this
  * is the evidence too. Each cell begins with an ageing token, 200 s left. `once`: the first call alone fails; `always`: all
  * do, as in an outage. The SDK's delays between its tries, real time, are left out. `impostor`: D1's certificate comes from an
- * unknown authority; `distrusted`: D1 does not know ours. Each line is: the way in, then
+ * unknown authority; `distrusted`: D1 does not know ours; `repeat`: nothing fails. In every cell of `repeated_token` D1 gives
+ * the token that is in the secret again, until its end. Each line is: the way in, then
  * - the outcome: why it refreshed or where the token came from (success), or the error code;
  * - what is in the secret then: the `old` token or the `new` one; `+empty` and `+pending`: a rotation's version without and
  *   with its token; `+label`: the current version is still labelled AWSPENDING;
@@ -230,6 +231,84 @@ exchange, always: lost
   createSecret:      TOKEN_ENDPOINT_UNREACHABLE old+empty 1·2·2·3·3·0 0.3s
 
 exchange, always: hang
+  tick:              TOKEN_ENDPOINT_UNREACHABLE old 1·1·3·3·0 45.3s
+  direct:            secret old 1·1·3·3·0 45.3s !TOKEN_ENDPOINT_UNREACHABLE
+  forced:            secret old 1·1·3·3·0 45.3s !TOKEN_ENDPOINT_UNREACHABLE
+  createSecret:      TOKEN_ENDPOINT_UNREACHABLE old+empty 1·2·1·3·3·0 45.3s
+
+repeated_token, always: repeat
+  tick:              unchanged old 1·1·1·1·0 0s
+  direct:            secret old 1·1·1·1·0 0s
+  forced:            secret old 1·1·1·1·0 0s !REPLACEMENT_NOT_READY
+  createSecret:      done old+pending 1·2·1·1·1·1 0s
+
+repeated_token, once: delay
+  tick:              unchanged old 1·1·1·1·0 3s
+  direct:            secret old 1·1·1·1·0 3s
+  forced:            secret old 1·1·1·1·0 3s !REPLACEMENT_NOT_READY
+  createSecret:      done old+pending 1·2·1·1·1·1 3s
+
+repeated_token, once: throttle
+  tick:              unchanged old 1·1·2·2·0 5.1s
+  direct:            secret old 1·1·2·2·0 5.1s
+  forced:            secret old 1·1·2·2·0 5.1s !REPLACEMENT_NOT_READY
+  createSecret:      done old+pending 1·2·1·2·2·1 5.1s
+
+repeated_token, once: refuse
+  tick:              TOKEN_ENDPOINT_REJECTED old 1·2·1·1·0 0s
+  direct:            secret old 1·2·1·1·0 0s !TOKEN_ENDPOINT_REJECTED
+  forced:            secret old 1·2·1·1·0 0s !TOKEN_ENDPOINT_REJECTED
+  createSecret:      TOKEN_ENDPOINT_REJECTED old+empty 1·2·2·1·1·0 0s
+
+repeated_token, once: unavailable reset garbage
+  tick:              unchanged old 1·1·2·2·0 0.1s
+  direct:            secret old 1·1·2·2·0 0.1s
+  forced:            secret old 1·1·2·2·0 0.1s !REPLACEMENT_NOT_READY
+  createSecret:      done old+pending 1·2·1·2·2·1 0.1s
+
+repeated_token, once: lost
+  tick:              unchanged old 1·2·2·2·0 0.1s
+  direct:            secret old 1·2·2·2·0 0.1s
+  forced:            secret old 1·2·2·2·0 0.1s !REPLACEMENT_NOT_READY
+  createSecret:      done old+pending 1·2·2·2·2·1 0.1s
+
+repeated_token, once: hang
+  tick:              unchanged old 1·1·2·2·0 15.1s
+  direct:            secret old 1·1·2·2·0 15.1s
+  forced:            secret old 1·1·2·2·0 15.1s !REPLACEMENT_NOT_READY
+  createSecret:      done old+pending 1·2·1·2·2·1 15.1s
+
+repeated_token, always: throttle
+  tick:              TOKEN_ENDPOINT_UNREACHABLE old 1·1·3·3·0 10.3s
+  direct:            secret old 1·1·3·3·0 10.3s !TOKEN_ENDPOINT_UNREACHABLE
+  forced:            secret old 1·1·3·3·0 10.3s !TOKEN_ENDPOINT_UNREACHABLE
+  createSecret:      TOKEN_ENDPOINT_UNREACHABLE old+empty 1·2·1·3·3·0 10.3s
+
+repeated_token, always: refuse
+  tick:              TOKEN_ENDPOINT_REJECTED old 1·2·1·1·0 0s
+  direct:            secret old 1·2·1·1·0 0s !TOKEN_ENDPOINT_REJECTED
+  forced:            secret old 1·2·1·1·0 0s !TOKEN_ENDPOINT_REJECTED
+  createSecret:      TOKEN_ENDPOINT_REJECTED old+empty 1·2·2·1·1·0 0s
+
+repeated_token, always: unavailable reset
+  tick:              TOKEN_ENDPOINT_UNREACHABLE old 1·1·3·3·0 0.3s
+  direct:            secret old 1·1·3·3·0 0.3s !TOKEN_ENDPOINT_UNREACHABLE
+  forced:            secret old 1·1·3·3·0 0.3s !TOKEN_ENDPOINT_UNREACHABLE
+  createSecret:      TOKEN_ENDPOINT_UNREACHABLE old+empty 1·2·1·3·3·0 0.3s
+
+repeated_token, always: garbage
+  tick:              TOKEN_RESPONSE_INVALID old 1·1·3·3·0 0.3s
+  direct:            secret old 1·1·3·3·0 0.3s !TOKEN_RESPONSE_INVALID
+  forced:            secret old 1·1·3·3·0 0.3s !TOKEN_RESPONSE_INVALID
+  createSecret:      TOKEN_RESPONSE_INVALID old+empty 1·2·1·3·3·0 0.3s
+
+repeated_token, always: lost
+  tick:              TOKEN_ENDPOINT_UNREACHABLE old 1·2·3·3·0 0.3s
+  direct:            secret old 1·2·3·3·0 0.3s !TOKEN_ENDPOINT_UNREACHABLE
+  forced:            secret old 1·2·3·3·0 0.3s !TOKEN_ENDPOINT_UNREACHABLE
+  createSecret:      TOKEN_ENDPOINT_UNREACHABLE old+empty 1·2·2·3·3·0 0.3s
+
+repeated_token, always: hang
   tick:              TOKEN_ENDPOINT_UNREACHABLE old 1·1·3·3·0 45.3s
   direct:            secret old 1·1·3·3·0 45.3s !TOKEN_ENDPOINT_UNREACHABLE
   forced:            secret old 1·1·3·3·0 45.3s !TOKEN_ENDPOINT_UNREACHABLE

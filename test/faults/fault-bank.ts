@@ -59,8 +59,9 @@ export interface FaultBank {
  * A bank whose every call can fail, on a clock that stands still but for retry delays and timeouts.
  *
  * @param hangs Whether a call to AWS is going to hang: its timeout is real time.
+ * @param repeats Whether D1 gives the same token until that has died; a new one each time otherwise.
  */
-export async function openFaultBank({ hangs }: { hangs: boolean }): Promise<FaultBank> {
+export async function openFaultBank({ hangs, repeats }: { hangs: boolean; repeats: boolean }): Promise<FaultBank> {
   // When the token has aged, it is now: the SDK takes AWS's clock and the machine's for the same.
   const startsAt = Date.now() - AGE_MILLISECONDS;
   const clock = new FakeClock({ startsAt, skipBelowMilliseconds: SKIP_BELOW_MILLISECONDS });
@@ -68,6 +69,7 @@ export async function openFaultBank({ hangs }: { hangs: boolean }): Promise<Faul
   const arrived: Arrival[] = [];
   const sandbox = await startSandbox({
     clock,
+    ...(repeats && { tokenReuseUntilSeconds: 0 }),
     awsIntercept: (call, next, response) => {
       arrived.push({ operation: call.operation, secretId: call.input['SecretId'] });
       return faults.aws(call, next, response);

@@ -5,7 +5,7 @@ import { CLIENT_CERTIFICATE_SECRET, TOKEN_SECRET } from '../../sandbox/sandbox.t
 import { BrokerError } from '../../src/errors.ts';
 import { TokenReaderError } from '../../src/reader/reader.ts';
 import { schedulerTick, storedToken } from '../support/bank.ts';
-import { type BrokerEntry, type Cell, type Entry, rulesFor, waits } from './cells.ts';
+import { type BrokerEntry, type Cell, type Entry, repeatsToken, rulesFor, waits } from './cells.ts';
 import { AGE_MILLISECONDS, type Arrival, type FaultBank, openFaultBank } from './fault-bank.ts';
 import type { LogLine, OutputCapture } from './output-capture.ts';
 import { storeToken } from './store-token.ts';
@@ -32,10 +32,12 @@ export interface Observation {
 /** One cell: a new bank with an ageing token, the fault, one event, and then everything that can be seen of it. */
 export async function runCell(cell: Cell, capture: OutputCapture): Promise<Observation> {
   const rules = rulesFor(cell);
-  const bank = await openFaultBank({ hangs: waits(cell) });
+  const bank = await openFaultBank({ hangs: waits(cell), repeats: repeatsToken(cell) });
   const { sandbox, clock } = bank;
   try {
-    await storeToken(sandbox, Math.floor(clock.now() / 1000));
+    // A token that D1 is to repeat has to come from D1.
+    if (repeatsToken(cell)) await bank.send(schedulerTick, randomUUID());
+    else await storeToken(sandbox, Math.floor(clock.now() / 1000));
     clock.advance(AGE_MILLISECONDS);
     const heard: TokenReaderError[] = [];
     const act = await prepare(cell.entry, bank, (warning) => heard.push(warning));
@@ -69,6 +71,8 @@ export async function runCell(cell: Cell, capture: OutputCapture): Promise<Obser
     const leaks = await findLeaks(bank, [thrown, heard, lines, cell.entry === 'tick' ? answer : undefined]);
     const now = clock.now() / 1000;
     const trustIsGone = cell.fault === 'impostor' || cell.fault === 'distrusted';
+    // What heals a repeated token is its end.
+    if (repeatsToken(cell)) clock.advance(Number(before['expires_at']) * 1000 - clock.now());
     const healedSeconds = isReader || trustIsGone ? undefined : await heal(bank);
     return {
       summary: [outcome, stored, calls, `${seconds}s`, ...warned.map((code) => `!${code}`)].join(' '),
