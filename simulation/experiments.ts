@@ -1,8 +1,9 @@
 import type { ConsumerKind } from './consumers.ts';
 import { mostWritesInADay, mostWritesWithin, shareWithout, shortestBetweenWrites } from './figures.ts';
-import { noFaults, type Scenario, scenarios } from './scenarios.ts';
+import { longOutages, noFaults, type Scenario, scenarios } from './scenarios.ts';
 import { type Policy, policies } from './schedule.ts';
-import type { Faults, Sample } from './world.ts';
+import type { Window } from './windows.ts';
+import type { Faults, Figures, Outage, Sample } from './world.ts';
 import type { RunWorld } from './world-workers.ts';
 
 /** What one policy came to in one scenario. */
@@ -113,3 +114,49 @@ export async function watchStrictQuota(run: RunWorld, { seed }: Pick<Setting, 's
   });
   return samples;
 }
+
+/** One outage of *long outages*, as one world met it. */
+export interface MetOutage {
+  readonly secondsLeftInSecret: number;
+  readonly secondsWithout: Readonly<Partial<Record<ConsumerKind, number>>>;
+}
+
+export interface LongOutage {
+  readonly lastsSeconds: number;
+  /** In the order of `longOutageWorlds`. */
+  readonly worlds: readonly MetOutage[];
+}
+
+/** Who lives in each world: as `runPolicy` has it, and side by side. */
+export const longOutageWorlds: readonly (readonly ConsumerKind[])[] = [
+  ['plain', 'reader'],
+  ['reader with broker'],
+  ['plain', 'reader with broker'],
+];
+
+/** The long outages one by one, in this project's policy: what they met in each world, and what consumers noticed. */
+export async function watchLongOutages(run: RunWorld, setting: Setting): Promise<LongOutage[]> {
+  const faults = longOutages;
+  const worlds = await Promise.all(
+    longOutageWorlds.map((consumers) => run({ ...setting, policy: policies.project, faults, consumers })),
+  );
+  const met = (outage: Outage, { consumers }: Figures): MetOutage => ({
+    secondsLeftInSecret: outage.secondsLeftInSecret,
+    secondsWithout: Object.fromEntries(
+      [...consumers].map(([kind, { without }]) => [kind, secondsThatBeganIn(outage, without)]),
+    ),
+  });
+  const [first] = worlds;
+  return (first?.outages ?? []).map(({ from, to }, index) => ({
+    lastsSeconds: (to - from) / 1000,
+    worlds: worlds.flatMap((figures) => {
+      const outage = figures.outages[index];
+      return outage ? [met(outage, figures)] : [];
+    }),
+  }));
+}
+
+const secondsThatBeganIn = ({ from, to }: Window, stretches: readonly Window[]): number =>
+  stretches
+    .filter((stretch) => stretch.from >= from && stretch.from < to)
+    .reduce((sum, stretch) => sum + (stretch.to - stretch.from) / 1000, 0);

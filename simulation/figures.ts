@@ -3,10 +3,15 @@ import type { ConsumerFigures, Figures } from './world.ts';
 const DAY_MILLISECONDS = 86_400_000;
 
 /** The shortest time between two writes, in seconds; infinite when there are fewer. */
-export function shortestBetweenWrites({ writes }: Pick<Figures, 'writes'>): number {
-  const gaps = writes.slice(1).map((write, index) => write - (writes[index] ?? 0));
-  return gaps.reduce((least, gap) => Math.min(least, gap), Number.POSITIVE_INFINITY) / 1000;
-}
+export const shortestBetweenWrites = (figures: Pick<Figures, 'writes'>): number =>
+  betweenWrites(figures).reduce((least, gap) => Math.min(least, gap), Number.POSITIVE_INFINITY) / 1000;
+
+/** The longest time between two writes, in seconds; 0 when there are fewer. */
+export const longestBetweenWrites = (figures: Pick<Figures, 'writes'>): number =>
+  betweenWrites(figures).reduce((most, gap) => Math.max(most, gap), 0) / 1000;
+
+const betweenWrites = ({ writes }: Pick<Figures, 'writes'>): number[] =>
+  writes.slice(1).map((write, index) => write - (writes[index] ?? 0));
 
 /** The most writes within any stretch of `seconds`. */
 export function mostWritesWithin({ writes }: Pick<Figures, 'writes'>, seconds: number): number {

@@ -1,3 +1,5 @@
+import type { DirectCalls } from './direct-callers.ts';
+import type { Rotations } from './rotations.ts';
 import { noTickFaults, type TickFaults } from './schedule.ts';
 import type { Pattern } from './windows.ts';
 import type { Faults } from './world.ts';
@@ -15,6 +17,9 @@ export const noFaults: Faults = {
   clockErrorSeconds: 0,
   quota: 'none',
   refusals: [],
+  tokenReuseUntilSeconds: undefined,
+  directCalls: undefined,
+  rotations: undefined,
 };
 
 const unreachable = (pattern: Pattern) => ({ exchange: [{ ...pattern, fault: 'unreachable' } as const] });
@@ -26,7 +31,16 @@ export const fourMinuteOutages: Faults = {
   exchangeFailureShare: 0.05,
 };
 
+export const longOutages: Faults = {
+  ...fourMinuteOutages,
+  ...unreachable({ distribution: 'exponential', everySeconds: 2 * DAY, lastsSeconds: 20 * MINUTE }),
+};
+
 const badTicks: TickFaults = { lostShare: 0.02, duplicatedShare: 0.02, lateShare: 0.1, lateMeanSeconds: 45 };
+
+export const largeWishes: DirectCalls = { everySeconds: MINUTE, minRemainingSeconds: [600, 840] };
+
+export const rotations: Rotations = { everySeconds: 4 * HOUR, stepMeanSeconds: 2 * MINUTE, repeatedShare: 0.5 };
 
 export interface Scenario {
   readonly name: string;
@@ -58,10 +72,7 @@ export const scenarios: readonly Scenario[] = [
   {
     name: 'long outages, 5 % failures',
     what: 'Outages of 20 minutes every 2 days on average, both exponential, and 5 % failures.',
-    faults: {
-      ...fourMinuteOutages,
-      ...unreachable({ distribution: 'exponential', everySeconds: 2 * DAY, lastsSeconds: 20 * MINUTE }),
-    },
+    faults: longOutages,
   },
   {
     name: 'bad ticks',
@@ -106,6 +117,21 @@ export const scenarios: readonly Scenario[] = [
       ...noFaults,
       refusals: [{ distribution: 'fixed', everySeconds: 7 * DAY, lastsSeconds: 2 * HOUR }],
     },
+  },
+  {
+    name: 'large wishes',
+    what: '4-minute outages, 5 % failures; once a minute on average a direct caller wants a token that lives for 600-840 s more.',
+    faults: { ...fourMinuteOutages, directCalls: largeWishes },
+  },
+  {
+    name: 'rotations',
+    what: '4-minute outages, 5 % failures; every 4 hours the secret is rotated, each step 2 minutes late on average, every second last step repeated.',
+    faults: { ...fourMinuteOutages, rotations },
+  },
+  {
+    name: 'repeated tokens',
+    what: 'Nothing goes wrong, but D1 gives the same token again until its end.',
+    faults: { ...noFaults, tokenReuseUntilSeconds: 0 },
   },
   {
     name: 'everything',

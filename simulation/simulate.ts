@@ -1,9 +1,9 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { comparePolicies, sweepOutages, watchStrictQuota } from './experiments.ts';
+import { comparePolicies, sweepOutages, watchLongOutages, watchStrictQuota } from './experiments.ts';
 import { plotOutages, plotSharesWithout, plotStrictQuota, plotWrites } from './plots.ts';
-import { outageTable, policyTables } from './tables.ts';
+import { longOutageTable, outageTable, policyTables } from './tables.ts';
 import { WorldWorkers } from './world-workers.ts';
 
 // `npm run simulate`: the tables of docs/simulation.md on standard output and in that file, and its plots. With
@@ -14,9 +14,10 @@ const isForDocs = values.seed === undefined && values.days === undefined;
 const setting = { seed: positive(values.seed ?? '1'), days: positive(values.days ?? '14') };
 
 const workers = new WorldWorkers();
-const [compared, outages, strictQuota] = await Promise.all([
+const [compared, outages, longOutages, strictQuota] = await Promise.all([
   comparePolicies(workers.run, setting),
   sweepOutages(workers.run, setting),
+  watchLongOutages(workers.run, setting),
   watchStrictQuota(workers.run, setting),
 ]);
 await workers.close();
@@ -26,6 +27,9 @@ const tables = [
   '### outages by length',
   'Mean seconds without a live token for each outage, and no other fault.',
   outageTable(outages),
+  '### long outages, one by one',
+  "The outages of *long outages, 5 % failures* that this project's consumers noticed, in seconds: how long each lasted, what was left of the stored token when it began, and how long each consumer had none. World 1 is that of the consumers that only read, world 2 that of the reader with broker, as in the tables above; in world 3 two of them live side by side.",
+  longOutageTable(longOutages),
 ].join('\n\n');
 console.log(tables);
 

@@ -1,5 +1,5 @@
-import type { Compared, OutageFigure, Row } from './experiments.ts';
-import { outageMinutes } from './experiments.ts';
+import type { Compared, LongOutage, OutageFigure, Row } from './experiments.ts';
+import { longOutageWorlds, outageMinutes } from './experiments.ts';
 
 /** Two significant digits; what is zero looks like it. */
 export const percent = (share: number): string => (share === 0 ? '0' : `${Number((share * 100).toPrecision(2))} %`);
@@ -52,5 +52,27 @@ export function outageTable(figures: readonly OutageFigure[]): string {
     ...[...rows].map(([title, cells]) =>
       line([title, ...cells.map(({ secondsWithoutPerOutage }) => secondsWithoutPerOutage.toFixed(1))]),
     ),
+  ].join('\n');
+}
+
+/** Markdown: the long outages that anybody noticed, one by one, in each world. */
+export function longOutageTable(outages: readonly LongOutage[]): string {
+  const titles = longOutageWorlds.flatMap((kinds, index) =>
+    ['left', ...kinds].map((title) => `${index + 1}: ${title}`),
+  );
+  const cells = ({ lastsSeconds, worlds }: LongOutage): number[] => [
+    lastsSeconds,
+    ...worlds.flatMap(({ secondsLeftInSecret, secondsWithout }) => [
+      secondsLeftInSecret,
+      ...Object.values(secondsWithout),
+    ]),
+  ];
+  const noticed = outages.filter(({ worlds }) =>
+    worlds.some(({ secondsWithout }) => Object.values(secondsWithout).some((value) => value > 0)),
+  );
+  return [
+    line(['outage', ...titles]),
+    rule(titles.length),
+    ...noticed.map((outage) => line(cells(outage).map((value) => value.toFixed(0)))),
   ].join('\n');
 }

@@ -6,6 +6,8 @@ import type { ErrorCode } from '../src/errors.ts';
 import { BrokerFunction, createNaiveRefresher, TOKEN_SECRET } from './broker-function.ts';
 import { type Consumer, type ConsumerKind, createConsumer } from './consumers.ts';
 import { D1, type ExchangeFault } from './d1.ts';
+import { type DirectCalls, runDirectCalls } from './direct-callers.ts';
+import { type Rotations, runRotations } from './rotations.ts';
 import { type Policy, runSchedule, type TickFaults } from './schedule.ts';
 import { createSimulatedClient } from './secrets-manager-client.ts';
 import { SeededRandom } from './seeded-random.ts';
@@ -23,7 +25,7 @@ export type QuotaReading =
   | 'ten minutes'
   | 'none';
 
-/** All that goes wrong in a world; shares are 0-1. */
+/** All that goes wrong in a world, and what else is asked of the broker; shares are 0-1. */
 export interface Faults {
   /** When no token can be had, and why. */
   readonly exchange: readonly (Pattern & { readonly fault: ExchangeFault })[];
@@ -39,6 +41,10 @@ export interface Faults {
   readonly quota: QuotaReading;
   /** When D1's API answers 401, whatever the token. */
   readonly refusals: readonly Pattern[];
+  /** D1 gives the same token again while more than this is left of it; a new one each time when `undefined`. */
+  readonly tokenReuseUntilSeconds: number | undefined;
+  readonly directCalls: DirectCalls | undefined;
+  readonly rotations: Rotations | undefined;
 }
 
 export interface WorldOptions {
@@ -59,6 +65,8 @@ export interface ConsumerFigures {
   /** From a call for which no live token could be had to the next call. */
   readonly secondsWithout: number;
   readonly longestWithoutSeconds: number;
+  /** The stretches without one, in order. */
+  readonly without: readonly Window[];
   /** How long the slowest of the successful calls waited for its token. */
   readonly longestWaitSeconds: number;
 }
@@ -72,6 +80,12 @@ export interface Sample {
   readonly versionsInLastDay: number;
 }
 
+/** A stretch in which no token could be had, and what it met. */
+export interface Outage extends Window {
+  /** What was left of the token in the secret when it began. */
+  readonly secondsLeftInSecret: number;
+}
+
 export interface Figures {
   /** Of a kind that occurs more than once, the last one's. */
   readonly consumers: ReadonlyMap<ConsumerKind, ConsumerFigures>;
@@ -80,6 +94,8 @@ export interface Figures {
   readonly tokensIssued: number;
   readonly failures: ReadonlyMap<ErrorCode, number>;
   readonly samples: readonly Sample[];
+  /** Of `Faults.exchange`, those that began, in order. */
+  readonly outages: readonly Outage[];
 }
 
 /** Seconds between two calls of a consumer that has no live token. */
@@ -94,7 +110,17 @@ export async function simulate(options: WorldOptions): Promise<Figures> {
   const random = (name: string) => new SeededRandom(seed, name);
   const writes: number[] = [];
 
-  const d1 = new D1({ time, random: random('d1'), fault: exchangeFault(), refusesAll: refusals() });
+  const exchangeFaults = faults.exchange.map((pattern, index) => ({
+    fault: pattern.fault,
+    windows: windowsOf(pattern, random(`exchange fault ${index}`), STARTS_AT, endsAt),
+  }));
+  const d1 = new D1({
+    time,
+    random: random('d1'),
+    fault: exchangeFault(),
+    refusesAll: refusals(),
+    tokenReuseUntilSeconds: faults.tokenReuseUntilSeconds,
+  });
   const service = new SecretsManager({
     region: 'eu-west-1',
     accountId: '000000000000',
@@ -123,6 +149,10 @@ export async function simulate(options: WorldOptions): Promise<Figures> {
   const invoke = policy.refreshes === 'always' ? refresh : () => target.invoke(schedulerTick);
   time.start(() => runSchedule({ policy, faults: faults.ticks, invoke, time, random: random('schedule') }));
 
+  const { directCalls, rotations } = faults;
+  if (directCalls) time.start(() => runDirectCalls({ directCalls, target, time, random: random('direct callers') }));
+  if (rotations) time.start(() => runRotations({ rotations, service, target, time, random: random('rotations') }));
+
   const observed = kinds.map((kind, index) => {
     const ownRandom = random(`consumer ${index}: ${kind}`);
     const clock = wanderingClock(time, clockErrorSeconds, ownRandom.fraction());
@@ -135,6 +165,9 @@ export async function simulate(options: WorldOptions): Promise<Figures> {
   const samples: Sample[] = [];
   if (options.sampleEverySeconds !== undefined) time.start(() => sampleForEver(options.sampleEverySeconds ?? 0));
 
+  const outages: Outage[] = [];
+  for (const { windows } of exchangeFaults) for (const window of windows) time.start(() => noteOutage(window));
+
   await time.runUntil(endsAt);
   return {
     consumers: new Map(observed.map(([kind, observation]) => [kind, observation.figures()])),
@@ -142,16 +175,14 @@ export async function simulate(options: WorldOptions): Promise<Figures> {
     tokensIssued: d1.issued,
     failures: target.failures,
     samples,
+    outages,
   };
 
   function exchangeFault(): (moment: number) => ExchangeFault | undefined {
     // By the second and not in the order of asking, so that worlds with other policies and consumers meet the same fate.
     const failsAt = (moment: number) =>
       random(`exchange in second ${Math.floor(moment / 1000)}`).happens(faults.exchangeFailureShare);
-    const lasting = faults.exchange.map((pattern, index) => ({
-      fault: pattern.fault,
-      isOn: isWithin(windowsOf(pattern, random(`exchange fault ${index}`), STARTS_AT, endsAt)),
-    }));
+    const lasting = exchangeFaults.map(({ fault, windows }) => ({ fault, isOn: isWithin(windows) }));
     const isOut = isWithin(faults.outages);
     return (moment) => {
       if (isOut(moment) || failsAt(moment)) return 'unreachable';
@@ -176,16 +207,24 @@ export async function simulate(options: WorldOptions): Promise<Figures> {
     return writes.length - (writes.findLastIndex((write) => write < moment - DAY_MILLISECONDS) + 1);
   }
 
+  async function noteOutage(window: Window): Promise<void> {
+    await time.sleep(window.from - time.now());
+    outages.push({ ...window, secondsLeftInSecret: await secondsLeftInSecret() });
+  }
+
+  async function secondsLeftInSecret(): Promise<number> {
+    const { SecretString } = await service.handle('GetSecretValue', { SecretId: TOKEN_SECRET });
+    return Math.max(0, (d1.diesAt(JSON.parse(String(SecretString)).access_token) - time.now()) / 1000);
+  }
+
   async function sampleForEver(everySeconds: number): Promise<void> {
     await time.sleep(FIRST_CALL_MILLISECONDS);
     for (;;) {
       await time.sleep(everySeconds * 1000);
       const now = time.now();
-      const left = (diesAt: number) => Math.max(0, (diesAt - now) / 1000);
-      const { SecretString } = await service.handle('GetSecretValue', { SecretId: TOKEN_SECRET });
       samples.push({
         hours: (now - STARTS_AT) / 3_600_000,
-        secondsLeftInSecret: left(d1.diesAt(JSON.parse(String(SecretString)).access_token)),
+        secondsLeftInSecret: await secondsLeftInSecret(),
         secondsLeft: Object.fromEntries(observed.map(([kind, { secondsLeft }]) => [kind, secondsLeft])),
         versionsInLastDay: versionsInDayBefore(now),
       });
@@ -217,7 +256,7 @@ class Observation {
   readonly #callEvery: number;
   #observed = 0;
   #without = 0;
-  #longestWithout = 0;
+  readonly #stretches: Window[] = [];
   #longestWait = 0;
   /** Of the token of the last call. */
   secondsLeft = 0;
@@ -231,7 +270,7 @@ class Observation {
 
   async run(): Promise<void> {
     await this.#time.sleep(FIRST_CALL_MILLISECONDS);
-    for (let gap = 0; ; ) {
+    for (let since: number | undefined; ; ) {
       const began = this.#time.now();
       const { ok, diesAt } = await this.#consumer();
       const answered = this.#time.now();
@@ -240,11 +279,16 @@ class Observation {
       const measured = !this.#d1.isRefusingAll;
       if (ok) this.#longestWait = Math.max(this.#longestWait, answered - began);
       await this.#time.sleep(ok ? this.#untilNextCall(diesAt) : CALL_AGAIN_SECONDS * 1000);
-      const elapsed = this.#time.now() - began;
-      if (measured) this.#observed += elapsed;
-      gap = measured && !ok ? gap + elapsed : 0;
-      if (measured && !ok) this.#without += elapsed;
-      this.#longestWithout = Math.max(this.#longestWithout, gap);
+      const ended = this.#time.now();
+      if (measured) this.#observed += ended - began;
+      if (!measured || ok) {
+        since = undefined;
+        continue;
+      }
+      this.#without += ended - began;
+      if (since !== undefined) this.#stretches.pop();
+      since ??= began;
+      this.#stretches.push({ from: since, to: ended });
     }
   }
 
@@ -252,7 +296,8 @@ class Observation {
     return {
       observedSeconds: this.#observed / 1000,
       secondsWithout: this.#without / 1000,
-      longestWithoutSeconds: this.#longestWithout / 1000,
+      longestWithoutSeconds: this.#stretches.reduce((most, { from, to }) => Math.max(most, to - from), 0) / 1000,
+      without: this.#stretches,
       longestWaitSeconds: this.#longestWait / 1000,
     };
   }

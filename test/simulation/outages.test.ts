@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { ConsumerKind } from '../../simulation/consumers.ts';
 import { shareWithout } from '../../simulation/figures.ts';
-import { fourMinuteOutages, noFaults } from '../../simulation/scenarios.ts';
+import { fourMinuteOutages, longOutages, noFaults } from '../../simulation/scenarios.ts';
 import { policies } from '../../simulation/schedule.ts';
 import { secondsWithout, useWorlds, world } from './worlds.ts';
 
@@ -47,3 +47,15 @@ it('four-minute outages and 5 % failures: a twentieth of the time of rate(10 min
     for (const figures of consumers.values()) expect(shareWithout(figures)).toBeLessThanOrEqual(limit);
   }
 });
+
+it.each([1, 2, 3])(
+  'in long outages a reader that asks the broker is not without a token for longer than a plain consumer beside it: seed %i',
+  async (seed) => {
+    const { consumers } = await run(
+      world({ seed, days: 14, faults: longOutages, consumers: ['plain', 'reader with broker'] }),
+    );
+    const [plain, asking] = ['plain', 'reader with broker'].map((kind) => consumers.get(kind as ConsumerKind));
+    expect(plain?.secondsWithout).toBeGreaterThan(1_000);
+    expect(asking?.secondsWithout).toBeLessThanOrEqual(plain?.secondsWithout ?? 0);
+  },
+);

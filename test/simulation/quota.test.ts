@@ -1,7 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import type { ConsumerKind } from '../../simulation/consumers.ts';
-import { mostWritesInADay, mostWritesWithin, shortestBetweenWrites } from '../../simulation/figures.ts';
-import { fourMinuteOutages, noFaults } from '../../simulation/scenarios.ts';
+import {
+  longestBetweenWrites,
+  mostWritesInADay,
+  mostWritesWithin,
+  shortestBetweenWrites,
+} from '../../simulation/figures.ts';
+import { fourMinuteOutages, largeWishes, noFaults, rotations } from '../../simulation/scenarios.ts';
 import { secondsWithout, useWorlds, world } from './worlds.ts';
 
 const run = useWorlds();
@@ -55,5 +60,24 @@ describe('writes', () => {
     const figures = await run(world({ faults: { ...noFaults, refusals }, consumers }));
     expect(mostWritesWithin(figures, 3_600)).toBeGreaterThan(12);
     expect(mostWritesInADay(figures)).toBeLessThanOrEqual(145 + FORCED_WRITES_IN_A_DAY);
+  });
+
+  it('are no more than with the forced ones when callers wish for 600-840 s each minute, and so are exchanges', async () => {
+    const figures = await run(world({ days: 3, faults: { ...noFaults, directCalls: largeWishes } }));
+    expect(mostWritesInADay(figures)).toBeLessThanOrEqual(145 + FORCED_WRITES_IN_A_DAY);
+    expect(figures.tokensIssued).toBeLessThanOrEqual(3 * (145 + FORCED_WRITES_IN_A_DAY));
+  });
+
+  it('are one a rotation more when the secret is rotated every four hours', async () => {
+    const figures = await run(world({ days: 3, faults: { ...noFaults, rotations } }));
+    expect(mostWritesInADay(figures)).toBeLessThanOrEqual(145 + 6);
+  });
+
+  it('are one for each token when D1 repeats it until its end, and the next token is there within three seconds', async () => {
+    const repeating = { ...noFaults, tokenReuseUntilSeconds: 0 };
+    const figures = await run(world({ faults: repeating, consumers: ['plain', 'reader with broker'] }));
+    expect(figures.tokensIssued).toBe(figures.writes.length);
+    expect(longestBetweenWrites(figures)).toBeLessThanOrEqual(900 + 3);
+    expect(secondsWithout(figures)).toMatchObject({ 'reader with broker': 0 });
   });
 });
