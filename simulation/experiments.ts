@@ -1,6 +1,6 @@
 import type { ConsumerKind } from './consumers.ts';
 import { mostWritesInADay, mostWritesWithin, shareWithout, shortestBetweenWrites } from './figures.ts';
-import { longOutages, noFaults, type Scenario, scenarios } from './scenarios.ts';
+import { fourMinuteOutages, longOutages, noFaults, type Scenario, scenarios } from './scenarios.ts';
 import { type Policy, policies } from './schedule.ts';
 import type { Window } from './windows.ts';
 import type { Faults, Figures, Outage, Sample } from './world.ts';
@@ -60,6 +60,34 @@ async function runPolicy(run: RunWorld, policy: Policy, faults: Faults, setting:
 export function comparePolicies(run: RunWorld, setting: Setting, among = scenarios): Promise<Compared[]> {
   const rows = (faults: Faults) => Object.values(policies).map((policy) => runPolicy(run, policy, faults, setting));
   return Promise.all(among.map(async (scenario) => ({ scenario, rows: await Promise.all(rows(scenario.faults)) })));
+}
+
+/** Worlds that a figure's luck is judged by. */
+export const SEEDS = 10;
+
+/** One policy in the worlds of seed `seed` and of those after it. */
+export interface SeedsFigure {
+  readonly policy: string;
+  /** Shares of the time without a live token, 0-1, a seed each. */
+  readonly plain: readonly number[];
+  readonly withBroker: readonly number[];
+}
+
+/** How much of *4-minute outages, 5 % failures* is luck: the same for other seeds. */
+export function compareSeeds(run: RunWorld, { seed, days }: Setting): Promise<SeedsFigure[]> {
+  const seeds = Array.from({ length: SEEDS }, (_, index) => seed + index);
+  return Promise.all(
+    [policies.rate10, policies.rate10WithRetries, policies.project].map(async (policy) => {
+      const rows = await Promise.all(
+        seeds.map((each) => runPolicy(run, policy, fourMinuteOutages, { seed: each, days })),
+      );
+      return {
+        policy: policy.name,
+        plain: rows.map(({ without }) => without.plain),
+        withBroker: rows.map(({ without }) => without['reader with broker']),
+      };
+    }),
+  );
 }
 
 export interface OutageFigure {

@@ -1,4 +1,4 @@
-import type { Compared, LongOutage, OutageFigure, Row } from './experiments.ts';
+import type { Compared, LongOutage, OutageFigure, Row, SeedsFigure } from './experiments.ts';
 import { longOutageWorlds, outageMinutes } from './experiments.ts';
 
 /** Two significant digits; what is zero looks like it. */
@@ -41,6 +41,20 @@ export function policyTables(compared: readonly Compared[]): string {
       ].join('\n'),
     )
     .join('\n\n');
+}
+
+/** Markdown: mean and worst of the seeds, for each policy. */
+export function seedsTable(figures: readonly SeedsFigure[]): string {
+  const mean = (shares: readonly number[]) => percent(shares.reduce((sum, share) => sum + share, 0) / shares.length);
+  const worst = (shares: readonly number[]) => percent(Math.max(...shares));
+  const titles = ['plain, mean', 'plain, worst', 'reader with broker, mean', 'reader with broker, worst'];
+  return [
+    line(['policy', ...titles]),
+    rule(titles.length),
+    ...figures.map(({ policy, plain, withBroker }) =>
+      line([policy, mean(plain), worst(plain), mean(withBroker), worst(withBroker)]),
+    ),
+  ].join('\n');
 }
 
 /** Markdown: mean seconds without a token for each outage, by its length. */
