@@ -63,9 +63,10 @@ class D1Client:
         self._token_secret = token_secret
         self._certificate_secret = certificate_secret
         self._broker_function = broker_function
-        self._secrets = boto3.client("secretsmanager", config=Config(connect_timeout=2, read_timeout=5))
+        impatient = Config(connect_timeout=1, read_timeout=4, retries={"total_max_attempts": 2})
+        self._secrets = boto3.client("secretsmanager", config=impatient)
         # The broker may have to ask D1 first.
-        patient = Config(connect_timeout=2, read_timeout=20, retries={"total_max_attempts": 2})
+        patient = Config(connect_timeout=1, read_timeout=30, retries={"total_max_attempts": 1})
         self._lambda = boto3.client("lambda", config=patient) if broker_function else None
         self._lock = threading.Lock()
         self._under_way = {}
