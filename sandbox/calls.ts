@@ -1,6 +1,8 @@
+import type { ServiceName } from './aws/call.ts';
+
 /** One call that a sandbox server received, without any value that is secret. */
 export interface Call {
-  readonly service: 'kms' | 'secretsmanager' | 'd1';
+  readonly service: ServiceName | 'd1';
   readonly operation: string;
   /** Milliseconds since 1970 UTC, from the sandbox's clock, when the call arrived. */
   readonly at: number;
@@ -19,6 +21,8 @@ const secretFields: ReadonlySet<string> = new Set([
   'SecretString',
   'SecretBinary',
   'RotationToken',
+  'Payload',
+  'ClientContext',
   'Message',
   'Plaintext',
   'assertion',

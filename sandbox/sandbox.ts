@@ -1,8 +1,10 @@
 import { randomUUID, X509Certificate } from 'node:crypto';
 import { type Clock, systemClock } from '../src/shared/clock.ts';
-import { type Intercept as AwsIntercept, startAwsServer } from './aws/json-server.ts';
 import { Kms } from './aws/kms.ts';
+import { Lambda, type LambdaFunction } from './aws/lambda.ts';
 import { SecretsManager, type SecretsManagerOptions } from './aws/secrets-manager.ts';
+import { type Intercept as AwsIntercept, startAwsServer } from './aws/server.ts';
+import { Sts } from './aws/sts.ts';
 import { CallLog } from './calls.ts';
 import { type CertificateAuthority, createCertificateAuthority } from './certificates.ts';
 import type { TokenHabits } from './d1/authorization-server.ts';
@@ -15,6 +17,8 @@ export const KEY_ID = 'sandbox-key-1';
 export const SIGNING_KEY_ALIAS = 'alias/d1-token-broker-signing';
 export const TOKEN_SECRET = 'd1/access-token';
 export const CLIENT_CERTIFICATE_SECRET = 'd1/client-certificate';
+export const BROKER_FUNCTION = 'd1-token-broker';
+export const BROKER_FUNCTION_ARN = `arn:aws:lambda:${REGION}:${ACCOUNT_ID}:function:${BROKER_FUNCTION}`;
 
 export interface SandboxOptions extends TokenHabits {
   /** For KMS, Secrets Manager and D1. Certificates live on the machine's clock: TLS knows no other. */
@@ -23,6 +27,10 @@ export interface SandboxOptions extends TokenHabits {
   readonly d1Intercept?: D1Intercept;
   /** Seconds; 900 unless told. */
   readonly tokenLifetimeSeconds?: number;
+  /** What Invoke and RotateSecret run as `d1-token-broker`. Without it there is no function, and nobody does the steps. */
+  readonly brokerFunction?: LambdaFunction;
+  /** Of the AWS endpoint; a free one unless told. */
+  readonly awsPort?: number;
   readonly secretsManager?: Partial<Omit<SecretsManagerOptions, 'region' | 'accountId' | 'clock'>>;
 }
 
@@ -53,7 +61,9 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
   const place = { region: REGION, accountId: ACCOUNT_ID, clock };
   const calls = new CallLog();
   const kms = new Kms(place);
-  const secretsManager = new SecretsManager({ ...place, ...options.secretsManager });
+  const { brokerFunction } = options;
+  const lambda = new Lambda({ ...place, functions: brokerFunction ? { [BROKER_FUNCTION]: brokerFunction } : {} });
+  const secretsManager = new SecretsManager({ ...place, ...(brokerFunction && { lambda }), ...options.secretsManager });
   const [clientAuthority, serverAuthority] = await Promise.all([
     createCertificateAuthority({ commonName: 'Sandbox Client CA', clock: systemClock }),
     createCertificateAuthority({ commonName: 'Sandbox Server CA', clock: systemClock }),
@@ -68,8 +78,11 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
     startAwsServer({
       kms,
       secretsManager,
+      lambda,
+      sts: new Sts(place),
       calls,
       clock,
+      ...(options.awsPort !== undefined && { port: options.awsPort }),
       ...(options.awsIntercept && { intercept: options.awsIntercept }),
     }),
     startD1Server({
@@ -107,6 +120,8 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
     environment: {
       AWS_ENDPOINT_URL: aws.url,
       AWS_REGION: REGION,
+      // The SDK for Python and the AWS CLI read only this one.
+      AWS_DEFAULT_REGION: REGION,
       AWS_ACCESS_KEY_ID: 'sandbox',
       AWS_SECRET_ACCESS_KEY: 'sandbox',
       D1_ISSUER_ID: ISSUER_ID,

@@ -81,6 +81,17 @@ export class Input {
     return { ...value };
   }
 
+  /** A list of structures, empty when it is not there. */
+  optionalObjects(name: string, items: { readonly max: number }): readonly Input[] {
+    if (!this.has(name)) return [];
+    const value = this.#fields[name];
+    if (!Array.isArray(value) || !value.every((item) => typeof item === 'object' && item !== null)) {
+      throw wrongType(name, 'a list of objects');
+    }
+    this.#checkLength(name, value.length, 'items', { max: items.max });
+    return value.map((item) => new Input({ ...item }, this.#errorType));
+  }
+
   /** A blob; on the wire it is base64. `length` counts the bytes that it stands for. */
   bytes(name: string, length: Length): Buffer {
     const value = this.#fields[name];

@@ -2,6 +2,9 @@ import { randomInt } from 'node:crypto';
 import type { Clock } from '../../src/shared/clock.ts';
 import { AwsError } from './aws-error.ts';
 import { Input } from './input.ts';
+import type { Lambda } from './lambda.ts';
+import { idleSleep, type Sleep } from './retries.ts';
+import { listed } from './secrets-manager/listing.ts';
 import { type RotationFunction, rotate, startPending, tryConfiguration } from './secrets-manager/rotation.ts';
 import { isMeant, type Secret } from './secrets-manager/secret.ts';
 import { updateStage } from './secrets-manager/stages.ts';
@@ -18,8 +21,19 @@ export interface SecretsManagerOptions {
   readonly versionQuota?: number | 'none';
   /** How many GetSecretValue calls miss a pending value that has just been put. 0 unless told. */
   readonly pendingReadableAfterReads?: number;
-  /** Stands for the Lambda function; without it a rotation starts and stays where it is. */
+  /** Stands for whatever function RotateSecret names. */
   readonly rotationFunction?: RotationFunction;
+  /**
+   * Where RotateSecret looks for the function that it names. Without this and `rotationFunction`, a rotation starts and
+   * stays where it is: the steps are the caller's.
+   */
+  readonly lambda?: Pick<Lambda, 'find'>;
+  /**
+   * Milliseconds before each repetition of a rotation of which a step has failed. None unless told: AWS says "multiple
+   * times", and not when.
+   */
+  readonly rotationRetryDelays?: readonly number[];
+  readonly sleep?: Sleep;
   /**
    * Whether moving AWSCURRENT to the version that a rotation works on takes AWSPENDING off it in the same call. The User
    * Guide ("Lambda rotation functions", finishSecret) says so; recordings of AWS and its own rotation template say not.
@@ -58,6 +72,8 @@ export class SecretsManager {
         return this.#putValue(input);
       case 'DescribeSecret':
         return description(this.#find(input));
+      case 'ListSecrets':
+        return listed(this.#all(), input);
       case 'ListSecretVersionIds':
         return this.#listVersions(input);
       case 'UpdateSecretVersionStage':
@@ -211,16 +227,32 @@ export class SecretsManager {
     const rules = input.optionalObject('RotationRules') ?? secret.rotation?.rules;
     const isImmediate = input.optionalBoolean('RotateImmediately') ?? true;
     if (!lambdaArn) throw invalidRequest('No Lambda rotation function ARN is associated with this secret.');
-    const run = this.#options.rotationFunction;
+    const run = this.#functionToRotate(lambdaArn);
     if (isImmediate) startPending(secret, token);
     secret.rotation = { lambdaArn, rules };
     if (run) {
       const settled = isImmediate
-        ? rotate(secret, token, run, () => this.#options.clock.now())
+        ? rotate(secret, token, run, {
+            now: () => this.#options.clock.now(),
+            retryDelays: this.#options.rotationRetryDelays ?? [],
+            sleep: this.#options.sleep ?? idleSleep,
+          })
         : tryConfiguration(secret, token, run);
       this.#rotation = settled.then((succeeded) => (succeeded ? 'succeeded' : 'failed'));
     }
     return { ...identity(secret), ...(isImmediate && { VersionId: token }) };
+  }
+
+  /** Undefined when there are no functions at all. */
+  #functionToRotate(lambdaArn: string): RotationFunction | undefined {
+    const { rotationFunction, lambda } = this.#options;
+    if (rotationFunction || !lambda) return rotationFunction;
+    const found = lambda.find(lambdaArn);
+    if (found) return found;
+    throw new AwsError(
+      'AccessDeniedException',
+      'Secrets Manager cannot invoke the specified Lambda function. Ensure that the function policy grants access to the principal secretsmanager.amazonaws.com.',
+    );
   }
 
   #all(): readonly Secret[] {

@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { AwsError } from '../aws/aws-error.ts';
-import type { Answer, AwsCall } from '../aws/json-server.ts';
+import { protocolOfService } from '../aws/protocols.ts';
+import type { Answer, AwsCall } from '../aws/server.ts';
 import { CANARY, hangUp, sendHalf, silence } from './cut-off.ts';
 import type { Fault } from './rule.ts';
 
@@ -13,14 +14,26 @@ const shapes = {
       400,
     ],
     unavailable: ['KMSInternalException', 'An internal exception was encountered.', 500],
+    refuse: ['AccessDeniedException', 400],
   },
   secretsmanager: {
     throttle: ['ThrottlingException', 'Rate exceeded', 400],
     unavailable: ['InternalServiceError', 'An error occurred on the server side.', 500],
+    refuse: ['AccessDeniedException', 400],
+  },
+  lambda: {
+    throttle: ['TooManyRequestsException', 'Rate Exceeded.', 429],
+    unavailable: ['ServiceException', 'The Lambda service encountered an internal error.', 500],
+    refuse: ['AccessDeniedException', 403],
+  },
+  sts: {
+    throttle: ['Throttling', 'Rate exceeded', 400],
+    unavailable: ['ServiceUnavailable', 'The request has failed due to a temporary failure of the server.', 503],
+    refuse: ['AccessDenied', 403],
   },
 } as const;
 
-/** Does to a call of KMS or Secrets Manager what the fault says. */
+/** Does to a call of AWS what the fault says. */
 export async function awsFault(
   fault: Fault,
   call: AwsCall,
@@ -36,14 +49,17 @@ export async function awsFault(
     case 'throttle':
     case 'unavailable':
       throw made(shapes[call.service][kind]);
-    case 'refuse':
-      throw new AwsError(
-        'AccessDeniedException',
-        `User: arn:aws:sts::000000000000:assumed-role/broker/d1-token-broker is not authorized to perform: ${call.service}:${call.operation} because no identity-based policy allows the ${call.service}:${call.operation} action`,
-      );
+    case 'refuse': {
+      const [type, status] = shapes[call.service].refuse;
+      const action = actionOf(call);
+      const message = `User: arn:aws:sts::000000000000:assumed-role/broker/d1-token-broker is not authorized to perform: ${action} because no identity-based policy allows the ${action} action`;
+      throw new AwsError(type, message, status);
+    }
     case 'reset': {
-      const { status, body } = await next();
-      await sendHalf(response, status, { 'content-type': 'application/x-amz-json-1.1' }, JSON.stringify(body));
+      const answer = await next();
+      const requestId = String(response.getHeader('x-amzn-RequestId'));
+      const { headers, text } = protocolOfService[call.service].write(answer, call, requestId);
+      await sendHalf(response, answer.status, headers, text);
       return undefined;
     }
     case 'garbage':
@@ -56,7 +72,13 @@ export async function awsFault(
     case 'hang':
       await silence(response);
       return undefined;
+    case 'unauthorized':
+      throw new TypeError('Only D1 answers 401: parseFaultRule refuses this fault elsewhere.');
   }
 }
+
+/** IAM calls Invoke's action InvokeFunction ("Actions, resources, and condition keys for AWS Lambda"). */
+const actionOf = ({ service, operation }: AwsCall) =>
+  service === 'lambda' ? 'lambda:InvokeFunction' : `${service}:${operation}`;
 
 const made = ([type, message, status]: readonly [string, string, number]) => new AwsError(type, message, status);

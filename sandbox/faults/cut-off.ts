@@ -8,7 +8,7 @@ export const CANARY = 'eyJjYW5hcnkiOiJub3QtZm9yLWFueWJvZHkifQ';
 export async function sendHalf(
   response: ServerResponse,
   status: number,
-  headers: Record<string, string>,
+  headers: Readonly<Record<string, string>>,
   body: string,
 ) {
   response.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body) });

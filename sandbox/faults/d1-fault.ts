@@ -1,11 +1,12 @@
 import type { ServerResponse } from 'node:http';
-import type { D1Answer } from '../d1/http.ts';
+import type { D1Answer, D1Request } from '../d1/http.ts';
 import { CANARY, hangUp, sendHalf, silence } from './cut-off.ts';
 import type { Fault } from './rule.ts';
 
-/** Does to a request at D1 what the fault says. What D1 really says with 403, 429 and 503 is not documented. */
+/** Does to a request at D1 what the fault says. What D1 really says with 401, 403, 429 and 503 is not documented. */
 export async function d1Fault(
   fault: Fault,
+  { path }: Pick<D1Request, 'path'>,
   next: () => Promise<D1Answer>,
   response: ServerResponse,
   sleep: (milliseconds: number) => Promise<void>,
@@ -23,6 +24,11 @@ export async function d1Fault(
       return json(503, 'temporarily_unavailable');
     case 'refuse':
       return json(403, 'access_denied');
+    case 'unauthorized':
+      // RFC 6750 section 3.1 for a token that was revoked, RFC 6749 section 5.2 for a client.
+      return path.startsWith('/banking/')
+        ? json(401, 'invalid_token', { 'www-authenticate': 'Bearer realm="d1-sandbox", error="invalid_token"' })
+        : json(401, 'invalid_client');
     case 'reset': {
       const { status, headers, body } = await next();
       await sendHalf(response, status, headers, body);

@@ -1,5 +1,5 @@
 import { type Clock, systemClock } from '../../src/shared/clock.ts';
-import type { Intercept as AwsIntercept } from '../aws/json-server.ts';
+import type { Intercept as AwsIntercept } from '../aws/server.ts';
 import type { Intercept as D1Intercept } from '../d1/server.ts';
 import { awsFault } from './aws-fault.ts';
 import { d1Fault } from './d1-fault.ts';
@@ -18,6 +18,10 @@ export interface Faults {
   readonly d1: D1Intercept;
   /** The fault of a connection to D1 that is just being made, for `startFaultyRoute`. */
   connection(): Fault | undefined;
+  /** One rule more; its window (`from`, `until`) is counted from now on. */
+  add(rule: FaultRule): void;
+  /** Nothing is wrong any more. */
+  end(): void;
   /** In order. */
   readonly injected: readonly Injected[];
 }
@@ -31,13 +35,16 @@ export function createFaults(
   rules: readonly FaultRule[],
   { clock = systemClock, onInjected }: { clock?: Clock; onInjected?: (injected: Injected) => void } = {},
 ): Faults {
-  const trigger = createTrigger(rules);
-  const began = clock.now();
+  let triggers = [{ trigger: createTrigger(rules), began: clock.now() }];
   const injected: Injected[] = [];
   const sleep = (milliseconds: number) => clock.sleep(milliseconds);
   const faultFor = (call: string, secretId?: unknown): Fault | undefined => {
     const at = clock.now();
-    const fault = trigger({ call, secretId: typeof secretId === 'string' ? secretId : undefined }, at - began);
+    const passing = { call, secretId: typeof secretId === 'string' ? secretId : undefined };
+    // All of them are asked, because each counts the calls that match its rules.
+    const fault = triggers
+      .map(({ trigger, began }) => trigger(passing, at - began))
+      .find((found) => found !== undefined);
     if (!fault) return undefined;
     injected.push({ call, fault, at });
     onInjected?.({ call, fault, at });
@@ -45,6 +52,10 @@ export function createFaults(
   };
   return {
     injected,
+    add: (rule) => void triggers.push({ trigger: createTrigger([rule]), began: clock.now() }),
+    end: () => {
+      triggers = [];
+    },
     aws: (call, next, response) => {
       const fault = faultFor(`${call.service}.${call.operation}`, call.input['SecretId']);
       return fault ? awsFault(fault, call, next, response, sleep) : next();
@@ -52,7 +63,7 @@ export function createFaults(
     d1: (request, next, response) => {
       const isBanking = request.path.startsWith('/banking/');
       const fault = faultFor(isBanking ? 'd1.banking/issuers' : 'd1.oauth2/token');
-      return fault ? d1Fault(fault, next, response, sleep) : next();
+      return fault ? d1Fault(fault, request, next, response, sleep) : next();
     },
     connection: () => faultFor('d1.connect'),
   };

@@ -35,6 +35,7 @@ export function parseFaultRule(text: string): FaultRule {
   if (call === 'd1.connect' && !connectFaultKinds.has(kind)) {
     throw wrong(`a connection can only have ${[...connectFaultKinds].join(', ')}`);
   }
+  if (kind === 'unauthorized' && !call.startsWith('d1.')) throw wrong('unauthorized belongs to D1');
   const given = new Map<string, string>();
   for (const setting of settings) {
     const [name = '', value = ''] = setting.split(/=(.*)/s);

@@ -1,5 +1,15 @@
 /** What can be done to a call. `reset` and `lost` happen after the service did its work; all others keep the call from it. */
-export const faultKinds = ['delay', 'throttle', 'refuse', 'unavailable', 'reset', 'garbage', 'lost', 'hang'] as const;
+export const faultKinds = [
+  'delay',
+  'throttle',
+  'refuse',
+  'unauthorized',
+  'unavailable',
+  'reset',
+  'garbage',
+  'lost',
+  'hang',
+] as const;
 export type FaultKind = (typeof faultKinds)[number];
 
 export interface Fault {
@@ -45,6 +55,7 @@ const secretsManager = [
   'ListSecretVersionIds',
   'UpdateSecretVersionStage',
   'RotateSecret',
+  'ListSecrets',
 ] as const;
 
 /** The calls that rules can name. `d1.connect` is a TCP connection on its way to D1, before TLS. */
@@ -55,6 +66,8 @@ export const callNames = [
   'kms.DescribeKey',
   'secretsmanager.*',
   ...secretsManager.map((operation) => `secretsmanager.${operation}` as const),
+  'lambda.Invoke',
+  'sts.GetCallerIdentity',
   'd1.connect',
   'd1.oauth2/token',
   'd1.banking/issuers',

@@ -1,4 +1,4 @@
-import type { Intercept as AwsIntercept } from '../aws/json-server.ts';
+import type { Intercept as AwsIntercept } from '../aws/server.ts';
 import type { Intercept as D1Intercept } from '../d1/server.ts';
 
 export interface Exchange {

@@ -3,7 +3,14 @@ import type { TickAnswer, TokenAnswer } from '../../src/events.ts';
 import { bundleHandler } from '../bundle.ts';
 import { callD1AsConsumer } from '../consumer.ts';
 import { type Container, startContainer } from '../lambda/container.ts';
-import { CLIENT_CERTIFICATE_SECRET, ISSUER_ID, type Sandbox, startSandbox, TOKEN_SECRET } from '../sandbox.ts';
+import {
+  BROKER_FUNCTION_ARN,
+  CLIENT_CERTIFICATE_SECRET,
+  ISSUER_ID,
+  type Sandbox,
+  startSandbox,
+  TOKEN_SECRET,
+} from '../sandbox.ts';
 import { schedulerTick } from '../scheduler-tick.ts';
 import { costs, narrator, prove, shortened } from './narrator.ts';
 import { Observer } from './observer.ts';
@@ -46,17 +53,17 @@ async function open(): Promise<Scene> {
   title('The sandbox: AWS KMS, Secrets Manager and Thales D1 on loopback');
   let ahead = 0;
   const observer = new Observer();
-  const rotator = Promise.withResolvers<Container>();
+  const broker = Promise.withResolvers<Container>();
   const now = () => Date.now() + ahead;
   const sandbox = await startSandbox({
     clock: { now },
     awsIntercept: observer.aws,
     d1Intercept: observer.d1,
-    secretsManager: { rotationFunction: async (step) => (await rotator.promise).invoke(step) },
+    brokerFunction: async (event) => (await broker.promise).invoke(event),
   });
   const bundle = await bundleHandler();
   const container = await startContainer(bundle.file, sandbox.environment);
-  rotator.resolve(container);
+  broker.resolve(container);
   fact('AWS endpoint', sandbox.environment['AWS_ENDPOINT_URL'] ?? '');
   fact('D1', sandbox.d1.baseUrl);
   fact('Lambda', `process ${container.processId}, Node ${process.versions.node}, bundle of ${bundle.bytes} bytes`);
@@ -161,7 +168,7 @@ async function rotation(scene: Scene): Promise<void> {
   const { VersionId } = await sandbox.secretsManager.handle('RotateSecret', {
     SecretId: TOKEN_SECRET,
     ClientRequestToken: crypto.randomUUID(),
-    RotationLambdaARN: 'arn:aws:lambda:eu-west-1:000000000000:function:d1-token-broker',
+    RotationLambdaARN: BROKER_FUNCTION_ARN,
     RotationRules: { AutomaticallyAfterDays: 30 },
   });
   const { result } = await counted(scene, () => sandbox.secretsManager.rotationSettled());

@@ -2,7 +2,7 @@ import { createPublicKey, type KeyObject } from 'node:crypto';
 import { GetPublicKeyCommand } from '@aws-sdk/client-kms';
 import { decodeJwt, jwtVerify } from 'jose';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { AwsError, type Intercept } from '../../sandbox/aws/json-server.ts';
+import { AwsError, type Intercept } from '../../sandbox/aws/server.ts';
 import { type Sandbox, SIGNING_KEY_ALIAS, startSandbox } from '../../sandbox/sandbox.ts';
 import { createAssertion } from '../../src/assertion/assertion.ts';
 import type { AssertionSettings } from '../../src/assertion/claims.ts';

@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { expect, onTestFinished, vi } from 'vitest';
-import { AwsError, type Intercept as AwsIntercept } from '../../sandbox/aws/json-server.ts';
+import { AwsError, type Intercept as AwsIntercept } from '../../sandbox/aws/server.ts';
 import type { Intercept as D1Intercept } from '../../sandbox/d1/server.ts';
 import { CLIENT_CERTIFICATE_SECRET, ISSUER_ID, type SandboxOptions, TOKEN_SECRET } from '../../sandbox/sandbox.ts';
 import type { TokenAnswer } from '../../src/events.ts';

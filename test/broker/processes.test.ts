@@ -2,7 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { AwsError, type Intercept } from '../../sandbox/aws/json-server.ts';
+import { AwsError, type Intercept } from '../../sandbox/aws/server.ts';
 import { ISSUER_ID, type Sandbox, startSandbox, TOKEN_SECRET } from '../../sandbox/sandbox.ts';
 import { storedToken } from '../support/bank.ts';
 import type { Said } from '../support/refresh-process.ts';

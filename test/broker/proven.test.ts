@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { AwsError } from '../../sandbox/aws/json-server.ts';
+import { AwsError } from '../../sandbox/aws/server.ts';
 import { TOKEN_SECRET } from '../../sandbox/sandbox.ts';
 import { digestOf } from '../../src/broker/plan.ts';
 import { d1Answers, d1Refuses, openStory, readOnly, refreshCalls, refusing } from './open-story.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { AwsError } from '../../sandbox/aws/json-server.ts';
+import { AwsError } from '../../sandbox/aws/server.ts';
 import { ISSUER_ID, TOKEN_SECRET } from '../../sandbox/sandbox.ts';
 import {
   certificateRead,

@@ -1,8 +1,8 @@
 import type { KMSClient } from '@aws-sdk/client-kms';
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
-import { startAwsServer } from '../../sandbox/aws/json-server.ts';
 import { Kms } from '../../sandbox/aws/kms.ts';
 import { SecretsManager } from '../../sandbox/aws/secrets-manager.ts';
+import { startAwsServer } from '../../sandbox/aws/server.ts';
 import { CallLog } from '../../sandbox/calls.ts';
 import { createKmsClient, createSecretsManagerClient } from '../../src/aws/clients.ts';
 import { systemClock } from '../../src/shared/clock.ts';

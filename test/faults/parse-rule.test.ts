@@ -31,6 +31,8 @@ describe('a fault rule', () => {
         when: { probability: 0.25, seed: 7, fromMilliseconds: 30_000, untilMilliseconds: 90_500 },
       },
     ],
+    ['d1.banking/issuers unauthorized', { call: 'd1.banking/issuers', fault: { kind: 'unauthorized' }, when: {} }],
+    ['lambda.Invoke throttle', { call: 'lambda.Invoke', fault: { kind: 'throttle' }, when: {} }],
     ['  kms.*   delay ', { call: 'kms.*', fault: { kind: 'delay', milliseconds: 1_000 }, when: {} }],
     ['d1.connect delay ms=250', { call: 'd1.connect', fault: { kind: 'delay', milliseconds: 250 }, when: {} }],
   ])('%s', (text, rule) => {
@@ -43,6 +45,8 @@ describe('a fault rule', () => {
     ['kms.Sign', 'there is no fault ""'],
     ['kms.Sign explode', 'there is no fault "explode"; there are delay, throttle'],
     ['d1.connect throttle', 'a connection can only have delay, refuse, reset, garbage, hang'],
+    ['kms.Sign unauthorized', 'unauthorized belongs to D1'],
+    ['d1.connect unauthorized', 'a connection can only have'],
     ['kms.Sign hang often', 'there is no setting "often"'],
     ['kms.Sign hang nth', 'nth has no value'],
     ['kms.Sign hang nth=1 nth=2', 'nth is given twice'],

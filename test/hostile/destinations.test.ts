@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import type { Intercept as AwsIntercept } from '../../sandbox/aws/json-server.ts';
+import type { Intercept as AwsIntercept } from '../../sandbox/aws/server.ts';
 import { bundleHandler } from '../../sandbox/bundle.ts';
 import type { D1Answer } from '../../sandbox/d1/http.ts';
 import { type Container, startContainer } from '../../sandbox/lambda/container.ts';

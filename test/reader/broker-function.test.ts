@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { inspect } from 'node:util';
 import { LambdaClient } from '@aws-sdk/client-lambda';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { AwsError } from '../../sandbox/aws/json-server.ts';
+import { AwsError } from '../../sandbox/aws/server.ts';
 import { TOKEN_SECRET } from '../../sandbox/sandbox.ts';
 import type { TokenReaderError } from '../../src/reader/reader.ts';
 import { type Consumer, denied, failureOf, openConsumer, sdkError } from './open-consumer.ts';

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { Agent } from 'node:https';
 import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
-import { type Answer, AwsError } from '../../sandbox/aws/json-server.ts';
+import { type Answer, AwsError } from '../../sandbox/aws/server.ts';
 import { CLIENT_CERTIFICATE_SECRET, ISSUER_ID, type SandboxOptions, TOKEN_SECRET } from '../../sandbox/sandbox.ts';
 import {
   type AwsClient,

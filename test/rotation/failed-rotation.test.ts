@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { AwsError, type Intercept } from '../../sandbox/aws/json-server.ts';
+import { AwsError, type Intercept } from '../../sandbox/aws/server.ts';
 import { type Sandbox, TOKEN_SECRET } from '../../sandbox/sandbox.ts';
 import type { TickAnswer } from '../../src/events.ts';
 import { storedToken } from '../support/bank.ts';

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { AwsError, type Intercept } from '../../sandbox/aws/json-server.ts';
+import { AwsError, type Intercept } from '../../sandbox/aws/server.ts';
 import { TOKEN_SECRET } from '../../sandbox/sandbox.ts';
 import { storedToken } from '../support/bank.ts';
 import { type CapturedOutput, captureOutput } from '../telemetry/captured-output.ts';

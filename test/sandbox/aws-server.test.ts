@@ -6,9 +6,9 @@ import {
   SecretsManagerClient,
 } from '@aws-sdk/client-secrets-manager';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { AwsError, type Intercept, startAwsServer } from '../../sandbox/aws/json-server.ts';
 import { Kms } from '../../sandbox/aws/kms.ts';
 import { SecretsManager } from '../../sandbox/aws/secrets-manager.ts';
+import { AwsError, type Intercept, startAwsServer } from '../../sandbox/aws/server.ts';
 import { CallLog } from '../../sandbox/calls.ts';
 
 const clock = { now: () => 1_800_000_000_000 };
@@ -98,7 +98,13 @@ it.each([
     'SerializationException',
   ],
   ['an unknown operation of KMS', 'TrentService.Decrypt', '{}', 400, 'UnknownOperationException'],
-  ['an unknown operation of Secrets Manager', 'secretsmanager.ListSecrets', '{}', 400, 'UnknownOperationException'],
+  [
+    'an unknown operation of Secrets Manager',
+    'secretsmanager.BatchGetSecretValue',
+    '{}',
+    400,
+    'UnknownOperationException',
+  ],
   ['an unknown service', 'DynamoDB_20120810.ListTables', '{}', 400, 'UnknownOperationException'],
   [
     'a property of Object as a service',

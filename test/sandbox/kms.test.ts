@@ -17,9 +17,9 @@ import {
 import * as fc from 'fast-check';
 import { importSPKI, jwtVerify } from 'jose';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { startAwsServer } from '../../sandbox/aws/json-server.ts';
 import { Kms } from '../../sandbox/aws/kms.ts';
 import { SecretsManager } from '../../sandbox/aws/secrets-manager.ts';
+import { startAwsServer } from '../../sandbox/aws/server.ts';
 import { CallLog } from '../../sandbox/calls.ts';
 
 const day = 24 * 60 * 60 * 1000;

@@ -3,19 +3,24 @@ import {
   CreateSecretCommand,
   DeleteSecretCommand,
   DescribeSecretCommand,
+  type Filter,
   GetSecretValueCommand,
+  ListSecretsCommand,
+  type ListSecretsCommandInput,
   ListSecretVersionIdsCommand,
   PutSecretValueCommand,
+  paginateListSecrets,
   RestoreSecretCommand,
   RotateSecretCommand,
   SecretsManagerClient,
   UpdateSecretVersionStageCommand,
 } from '@aws-sdk/client-secrets-manager';
 import { afterEach, describe, expect, it } from 'vitest';
-import { startAwsServer } from '../../sandbox/aws/json-server.ts';
 import { Kms } from '../../sandbox/aws/kms.ts';
-import type { RotationFunction } from '../../sandbox/aws/secrets-manager/rotation.ts';
+import { Lambda, type LambdaFunction } from '../../sandbox/aws/lambda.ts';
+import type { RotationEvent, RotationFunction } from '../../sandbox/aws/secrets-manager/rotation.ts';
 import { SecretsManager, type SecretsManagerOptions } from '../../sandbox/aws/secrets-manager.ts';
+import { startAwsServer } from '../../sandbox/aws/server.ts';
 import { CallLog } from '../../sandbox/calls.ts';
 
 const day = 24 * 60 * 60 * 1000;
@@ -510,6 +515,61 @@ describe('Rotation', () => {
     expect(await get()).toMatchObject({ SecretString: 'second', VersionId: ClientRequestToken });
   });
 
+  it('that failed is done again from its first step, after a while, until it succeeds', async () => {
+    const seen: string[] = [];
+    const waits: number[] = [];
+    let failures = 2;
+    const succeed = rotateTo('second', seen);
+    await startWithSecret({
+      rotationRetryDelays: [10, 20, 40],
+      sleep: async (milliseconds) => void waits.push(milliseconds),
+      rotationFunction: async (event) => {
+        if (event.Step === 'createSecret') seen.push('|');
+        if (event.Step === 'setSecret' && failures > 0) {
+          failures -= 1;
+          throw new Error('not now');
+        }
+        await succeed(event);
+      },
+    });
+    const { VersionId } = await rotate();
+    expect(await service.rotationSettled()).toBe('succeeded');
+    expect(waits).toEqual([10, 20]);
+    expect(seen.join(' ')).toMatch(
+      /^\| createSecret \| createSecret \| createSecret setSecret testSecret finishSecret/,
+    );
+    expect(await get()).toMatchObject({ SecretString: 'second', VersionId });
+  });
+
+  it('that goes on failing is given up in the end', async () => {
+    let tries = 0;
+    await startWithSecret({
+      rotationRetryDelays: [10, 20],
+      sleep: async () => {},
+      rotationFunction: async () => {
+        tries += 1;
+        throw new Error('never');
+      },
+    });
+    await rotate();
+    expect(await service.rotationSettled()).toBe('failed');
+    expect(tries).toBe(3);
+  });
+
+  it('calls the function that it names, and refuses one that there is not', async () => {
+    const seen: string[] = [];
+    const rotateSecret: LambdaFunction = async (event) => rotateTo('second', seen)(event as RotationEvent);
+    const place = { region: 'eu-central-1', accountId: '111122223333' };
+    const { first } = await startWithSecret({ lambda: new Lambda({ ...place, functions: { broker: rotateSecret } }) });
+    await expect(rotate({ RotationLambdaARN: `${lambdaArn}-other` })).rejects.toMatchObject(
+      refused('AccessDeniedException', /^Secrets Manager cannot invoke the specified Lambda function/),
+    );
+    expect(await labels()).toEqual({ [first]: ['AWSCURRENT'] });
+    await rotate();
+    expect(await service.rotationSettled()).toBe('succeeded');
+    expect(seen).toContain('finishSecret');
+  });
+
   it('that never moved AWSCURRENT has failed', async () => {
     await startWithSecret({ rotationFunction: async () => undefined });
     await rotate();
@@ -536,5 +596,103 @@ describe('Rotation', () => {
     await expect(rotation).rejects.toMatchObject(
       refused('InvalidRequestException', 'No Lambda rotation function ARN is associated with this secret.'),
     );
+  });
+});
+
+describe('ListSecrets', () => {
+  const list = (input: ListSecretsCommandInput = {}) => client.send(new ListSecretsCommand(input));
+  const names = async (input: ListSecretsCommandInput = {}) => (await list(input)).SecretList?.map(({ Name }) => Name);
+
+  /** Three secrets, a second apart; all with a value. */
+  async function startWithThree() {
+    await start();
+    const texts = { 'd1/access-token': 'The token of D1', 'd1/clientCertificate': 'Mutual TLS', other: undefined };
+    for (const [Name, Description] of Object.entries(texts)) {
+      clock.time += 1_000;
+      await client.send(new CreateSecretCommand({ Name, SecretString: 'value', ...(Description && { Description }) }));
+    }
+  }
+
+  it('tells what DescribeSecret tells, and no value', async () => {
+    const { arn, first } = await startWithSecret();
+    const { SecretList, NextToken } = await list();
+    expect(SecretList).toEqual([
+      {
+        ARN: arn,
+        Name: name,
+        CreatedDate: new Date(clock.time),
+        LastChangedDate: new Date(clock.time),
+        SecretVersionsToStages: { [first]: ['AWSCURRENT'] },
+      },
+    ]);
+    expect(NextToken).toBeUndefined();
+  });
+
+  it('gives a page at a time, and a token for the next one while there is one', async () => {
+    await startWithThree();
+    const first = await list({ MaxResults: 2 });
+    const second = await list({ MaxResults: 2, NextToken: first.NextToken });
+    expect([first, second].map(({ SecretList }) => SecretList?.map(({ Name }) => Name))).toEqual([
+      ['d1/access-token', 'd1/clientCertificate'],
+      ['other'],
+    ]);
+    expect(second.NextToken).toBeUndefined();
+    const sizes: (number | undefined)[] = [];
+    for await (const page of paginateListSecrets({ client, pageSize: 1 }, {})) sizes.push(page.SecretList?.length);
+    expect(sizes).toEqual([1, 1, 1]);
+  });
+
+  it.each(['nonsense', Buffer.from('position:99').toString('base64'), ''])(
+    'refuses the token "%s"',
+    async (NextToken) => {
+      await startWithThree();
+      const type = NextToken === '' ? 'InvalidParameterException' : 'InvalidNextTokenException';
+      await expect(list({ NextToken })).rejects.toMatchObject(refused(type));
+    },
+  );
+
+  it.each<[Filter[], string[]]>([
+    [[{ Key: 'name', Values: ['d1/'] }], ['d1/access-token', 'd1/clientCertificate']],
+    [[{ Key: 'name', Values: ['D1/'] }], []],
+    [[{ Key: 'name', Values: ['!d1/'] }], ['other']],
+    [[{ Key: 'name', Values: ['other', 'd1/a'] }], ['d1/access-token', 'other']],
+    [[{ Key: 'description', Values: ['mutual'] }], ['d1/clientCertificate']],
+    [[{ Key: 'all', Values: ['certificate'] }], ['d1/clientCertificate']],
+    [[{ Key: 'all', Values: ['My_Token'] }], ['d1/access-token']],
+    [[{ Key: 'tag-key', Values: ['team'] }], []],
+    [
+      [
+        { Key: 'name', Values: ['d1/'] },
+        { Key: 'all', Values: ['tls'] },
+      ],
+      ['d1/clientCertificate'],
+    ],
+  ])('with the filters %j gives %j', async (Filters, expected) => {
+    await startWithThree();
+    expect(await names({ Filters })).toEqual(expected);
+  });
+
+  it('sorts by creation, change or name', async () => {
+    await startWithThree();
+    await client.send(new PutSecretValueCommand({ SecretId: 'd1/access-token', SecretString: 'later' }));
+    expect(await names({ SortOrder: 'desc' })).toEqual(['other', 'd1/clientCertificate', 'd1/access-token']);
+    clock.time += 1_000;
+    await client.send(new PutSecretValueCommand({ SecretId: 'd1/clientCertificate', SecretString: 'later' }));
+    expect((await names({ SortBy: 'last-changed-date', SortOrder: 'desc' }))?.[0]).toBe('d1/clientCertificate');
+    expect((await names({ SortBy: 'name', SortOrder: 'desc' }))?.[0]).toBe('other');
+  });
+
+  it('leaves out what is marked for deletion, unless it is asked for', async () => {
+    await startWithThree();
+    await client.send(new DeleteSecretCommand({ SecretId: 'other' }));
+    expect(await names()).toEqual(['d1/access-token', 'd1/clientCertificate']);
+    const { SecretList } = await list({ IncludePlannedDeletion: true, Filters: [{ Key: 'name', Values: ['other'] }] });
+    expect(SecretList?.[0]?.DeletedDate).toEqual(new Date(clock.time));
+  });
+
+  it('refuses a filter without a key, and more than 100 a page', async () => {
+    await startWithThree();
+    await expect(list({ Filters: [{ Values: ['x'] }] })).rejects.toMatchObject(refused('InvalidParameterException'));
+    await expect(list({ MaxResults: 101 })).rejects.toMatchObject(refused('InvalidParameterException'));
   });
 });

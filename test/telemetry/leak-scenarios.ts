@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { AwsError, type Intercept as AwsIntercept } from '../../sandbox/aws/json-server.ts';
+import { AwsError, type Intercept as AwsIntercept } from '../../sandbox/aws/server.ts';
 import type { Intercept as D1Intercept } from '../../sandbox/d1/server.ts';
 import { CLIENT_CERTIFICATE_SECRET, type Sandbox, SIGNING_KEY_ALIAS, TOKEN_SECRET } from '../../sandbox/sandbox.ts';
 import type { ErrorCode } from '../../src/errors.ts';

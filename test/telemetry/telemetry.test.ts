@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { AwsError } from '../../sandbox/aws/json-server.ts';
+import { AwsError } from '../../sandbox/aws/server.ts';
 import { CLIENT_CERTIFICATE_SECRET, type SandboxOptions, TOKEN_SECRET } from '../../sandbox/sandbox.ts';
 import { BrokerError } from '../../src/errors.ts';
 import { Journal } from '../../src/invocation.ts';

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { AwsError, type Intercept } from '../../sandbox/aws/json-server.ts';
+import { AwsError, type Intercept } from '../../sandbox/aws/server.ts';
 import { CLIENT_CERTIFICATE_SECRET, type Sandbox, startSandbox } from '../../sandbox/sandbox.ts';
 import { createSecretsManagerClient } from '../../src/aws/clients.ts';
 import { BrokerError } from '../../src/errors.ts';

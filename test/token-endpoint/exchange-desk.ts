@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http';
-import type { Intercept as AwsIntercept } from '../../sandbox/aws/json-server.ts';
+import type { Intercept as AwsIntercept } from '../../sandbox/aws/server.ts';
 import type { D1Answer, D1Request } from '../../sandbox/d1/http.ts';
 import {
   CLIENT_CERTIFICATE_SECRET,

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { AwsError } from '../../sandbox/aws/json-server.ts';
+import { AwsError } from '../../sandbox/aws/server.ts';
 import { openStore, SECRET } from './open-store.ts';
 import { sampleRecord } from './sample-record.ts';
 

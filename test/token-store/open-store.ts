@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { onTestFinished } from 'vitest';
-import { type Intercept, startAwsServer } from '../../sandbox/aws/json-server.ts';
 import { Kms } from '../../sandbox/aws/kms.ts';
 import { SecretsManager, type SecretsManagerOptions } from '../../sandbox/aws/secrets-manager.ts';
+import { type Intercept, startAwsServer } from '../../sandbox/aws/server.ts';
 import { CallLog } from '../../sandbox/calls.ts';
 import { createTokenStore } from '../../src/token-store/token-store.ts';
 import { FakeClock } from '../support/fake-clock.ts';

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { AwsError, type Intercept } from '../../sandbox/aws/json-server.ts';
+import { AwsError, type Intercept } from '../../sandbox/aws/server.ts';
 import { ISSUER, openStore, SECRET } from './open-store.ts';
 import { sampleRecord } from './sample-record.ts';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { AwsError } from '../../sandbox/aws/json-server.ts';
+import { AwsError } from '../../sandbox/aws/server.ts';
 import { openStore } from './open-store.ts';
 import { sampleRecord } from './sample-record.ts';
 

@@ -16,16 +16,27 @@ export function versionEntry(secret: Secret, version: Version) {
 }
 
 /** The answer of DescribeSecret. RotationEnabled is absent, not false, for a secret that was never set up to rotate. */
-export function description(secret: Secret) {
-  const labelled = secret.versions
+export const description = (secret: Secret) => ({ ...metadata(secret), VersionIdsToStages: labelledVersions(secret) });
+
+/** An entry of ListSecrets: what DescribeSecret tells, with another name for one member. */
+export const listEntry = (secret: Secret) => ({
+  ...metadata(secret),
+  SecretVersionsToStages: labelledVersions(secret),
+});
+
+function labelledVersions({ versions }: Secret) {
+  const labelled = versions
     .list()
-    .map((version) => [version.id, secret.versions.labelsOf(version)] as const)
+    .map((version) => [version.id, versions.labelsOf(version)] as const)
     .filter(([, labels]) => labels.length > 0);
+  return Object.fromEntries(labelled);
+}
+
+function metadata(secret: Secret) {
   return {
     ...identity(secret),
     CreatedDate: secret.createdAt / 1000,
     LastChangedDate: secret.changedAt / 1000,
-    VersionIdsToStages: Object.fromEntries(labelled),
     ...(secret.description !== undefined && { Description: secret.description }),
     ...(secret.deletion && { DeletedDate: secret.deletion.requestedAt / 1000 }),
     ...(secret.lastRotatedAt !== undefined && { LastRotatedDate: secret.lastRotatedAt / 1000 }),

@@ -1,0 +1,60 @@
+import { AwsError } from '../aws-error.ts';
+import type { Protocol } from './protocol.ts';
+
+const lambdaPath = /^\/2015-03-31\/functions\//;
+const invocationsPath = /^\/2015-03-31\/functions\/([^/]+)\/invocations$/;
+/** Invoke's own members among the headers ("Invoke", Lambda API Reference). */
+const inputHeaders = {
+  InvocationType: 'x-amz-invocation-type',
+  LogType: 'x-amz-log-type',
+  ClientContext: 'x-amz-client-context',
+} as const;
+
+/**
+ * Lambda: "AWS restJson1 protocol" (Smithy specification). The function's name is in the path, its event is the body. An
+ * error's type is in the header X-Amzn-ErrorType.
+ */
+export const rest: Protocol = {
+  speaks: ({ url }) => lambdaPath.test(url.pathname),
+  /** More than any payload may have, so that Invoke itself says which limit was passed. */
+  maximumBodyBytes: 16 * 1024 * 1024,
+  read({ method, url, headers }, body) {
+    const name = invocationsPath.exec(url.pathname)?.[1];
+    if (method !== 'POST' || name === undefined) {
+      throw new AwsError('UnknownOperationException', "The sandbox's Lambda has no operation but Invoke.", 404);
+    }
+    const input: Record<string, unknown> = { FunctionName: decoded(name) };
+    for (const [member, header] of Object.entries(inputHeaders)) {
+      if (headers[header] !== undefined) input[member] = headers[header];
+    }
+    const qualifier = url.searchParams.get('Qualifier');
+    if (qualifier !== null) input['Qualifier'] = qualifier;
+    return { service: 'lambda', operation: 'Invoke', input: { ...input, Payload: body } };
+  },
+  write({ status, body, errorType }) {
+    if (errorType !== undefined) {
+      const { message, ...more } = body;
+      return {
+        headers: { 'content-type': 'application/json', 'x-amzn-errortype': errorType },
+        text: JSON.stringify({ Type: status < 500 ? 'User' : 'Service', Message: message, ...more }),
+      };
+    }
+    const { Payload, FunctionError, ExecutedVersion } = body;
+    return {
+      headers: {
+        ...(Payload !== undefined && { 'content-type': 'application/json' }),
+        ...(ExecutedVersion !== undefined && { 'x-amz-executed-version': String(ExecutedVersion) }),
+        ...(FunctionError !== undefined && { 'x-amz-function-error': String(FunctionError) }),
+      },
+      text: String(Payload ?? ''),
+    };
+  },
+};
+
+function decoded(name: string): string {
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    throw new AwsError('InvalidParameterValueException', 'FunctionName is not percent-encoded.');
+  }
+}
