@@ -1,68 +1,107 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
 import type { TickAnswer } from '../src/events.ts';
+import { systemClock } from '../src/shared/clock.ts';
 import { bundleHandler } from './bundle.ts';
 import { createFaults } from './faults/faults.ts';
-import { type FaultyRoute, startFaultyRoute } from './faults/faulty-route.ts';
-import { parseFaultRule } from './faults/parse-rule.ts';
-import type { FaultRule } from './faults/rule.ts';
-import { startContainer } from './lambda/container.ts';
+import { startFaultyRoute } from './faults/faulty-route.ts';
+import { type Container, startContainer } from './lambda/container.ts';
 import { startSandbox } from './sandbox.ts';
 import { schedulerTick } from './scheduler-tick.ts';
+import { announce } from './stay-up/announcement.ts';
+import { writeCertificateFiles } from './stay-up/certificate-files.ts';
+import { startFaultServer } from './stay-up/fault-server.ts';
+import { readOptions, type StayUpOptions, UsageError, usage } from './stay-up/options.ts';
 import { narrator } from './story/narrator.ts';
 
-// `npm run sandbox`, and for instance `npm run sandbox -- --fault 'kms.Sign throttle nth=2'` (docs/reliability.md)
+// `npm run sandbox`
 const TICK_MILLISECONDS = 5_000;
+/** AWS repeats a rotation "multiple times", and does not say when. */
+const ROTATION_RETRY_DELAYS_MILLISECONDS = [5_000, 10_000, 20_000, 40_000];
 
 const { title, line, failed } = narrator;
-const rules = readRules();
-const faults = createFaults(rules, { onInjected: ({ call, fault }) => line(`fault: ${call} ${fault.kind}`) });
-const sandbox = await startSandbox({
-  awsIntercept: faults.aws,
-  d1Intercept: faults.d1,
-  // It may stay up for days, and the version quota is not what it shows.
-  secretsManager: { versionQuota: 'none' },
-});
-const route = rules.some(({ call }) => call === 'd1.connect')
-  ? await startFaultyRoute(sandbox.d1.baseUrl, faults.connection)
-  : undefined;
-const environment = environmentWith(route);
-const container = await startContainer((await bundleHandler()).file, environment);
 
-title('The sandbox is up. Paste this into another shell:');
-for (const [variable, value] of Object.entries(environment)) console.log(`export ${variable}='${value}'`);
-title(`A tick every ${TICK_MILLISECONDS / 1000} seconds, until Ctrl-C`);
+// What cannot be understood, or cannot be had, ends the process with a sentence, not with a stack.
+try {
+  const options = readOptions(process.argv.slice(2));
+  if (options === 'help') console.log(usage);
+  else await stayUp(options);
+} catch (error) {
+  const port = portRefused(error);
+  if (port !== undefined) failed(`Port ${port} cannot be had: give another one with --port.`);
+  else if (error instanceof UsageError) failed(`${error.message} npm run sandbox -- --help lists the options.`);
+  else throw error;
+  process.exit(port === undefined ? 2 : 1);
+}
 
-const stop = new AbortController();
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
-while (!stop.signal.aborted) {
+async function stayUp({ faults: rules, tokenLifetimeSeconds, logs, port }: StayUpOptions): Promise<void> {
+  const stop = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => stop.abort());
+  const faults = createFaults(rules, { onInjected: ({ call, fault }) => line(`fault: ${call} ${fault.kind}`) });
+  const broker = Promise.withResolvers<Container>();
+  const sandbox = await startSandbox({
+    awsIntercept: faults.aws,
+    d1Intercept: faults.d1,
+    tokenLifetimeSeconds,
+    brokerFunction: async (event) => (await broker.promise).invoke(event),
+    ...(port !== undefined && { awsPort: port }),
+    secretsManager: {
+      // It may stay up for days, and the version quota is not what it shows.
+      versionQuota: 'none',
+      rotationRetryDelays: ROTATION_RETRY_DELAYS_MILLISECONDS,
+    },
+  });
+  const after = (offset: number) => (port === undefined ? undefined : port + offset);
+  const route = await startFaultyRoute(sandbox.d1.baseUrl, faults.connection, systemClock, after(1));
+  const faultServer = await startFaultServer(faults, after(2));
+  const environment = { ...sandbox.environment, D1_ENVIRONMENT: route.baseUrl };
+  const folder = temporaryFolder();
+  const container = await startContainer(
+    (await bundleHandler(join(folder, 'handler'))).file,
+    environment,
+    logs ? (text) => console.log(`  ${text}`) : undefined,
+  );
+  broker.resolve(container);
+  announce({
+    environment,
+    faultsUrl: faultServer.url,
+    files: writeCertificateFiles(folder, await sandbox.clientCertificateSecret()),
+    folder,
+    tickSeconds: TICK_MILLISECONDS / 1000,
+  });
+  while (!stop.signal.aborted) {
+    await tick(container);
+    await delay(TICK_MILLISECONDS, undefined, { signal: stop.signal }).catch(() => {});
+  }
+  await container.kill();
+  await faultServer.close();
+  await route.close();
+  await sandbox.close();
+  title('The sandbox is down.');
+}
+
+/** Goes when this process ends, however it comes to that, but for SIGKILL. */
+function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'd1-sandbox-'));
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+async function tick(container: Container): Promise<void> {
   try {
     const { refreshed, reason, expires_at } = (await container.invoke(schedulerTick)) as TickAnswer;
     const secondsLeft = Math.floor(expires_at - Date.now() / 1000);
-    line(
-      `${new Date().toISOString()}  ${refreshed ? 'refreshed' : 'nothing to do'} (${reason}), ${secondsLeft} s left`,
-    );
+    const what = refreshed ? 'refreshed' : 'nothing to do';
+    line(`${new Date().toISOString()}  ${what} (${reason}), ${secondsLeft} s left`);
   } catch (error) {
     failed(error instanceof Error ? error.message : 'the tick failed');
   }
-  await delay(TICK_MILLISECONDS, undefined, { signal: stop.signal }).catch(() => {});
-}
-await container.kill();
-await route?.close();
-await sandbox.close();
-title('The sandbox is down.');
-
-/** What cannot be understood ends the process with a sentence, not with a stack. */
-function readRules(): FaultRule[] {
-  try {
-    const { values } = parseArgs({ options: { fault: { type: 'string', multiple: true, default: [] } } });
-    return values.fault.map(parseFaultRule);
-  } catch (error) {
-    failed(error instanceof Error ? error.message : 'the arguments cannot be understood');
-    process.exit(2);
-  }
 }
 
-function environmentWith(route: FaultyRoute | undefined): Readonly<Record<string, string>> {
-  return route ? { ...sandbox.environment, D1_ENVIRONMENT: route.baseUrl } : sandbox.environment;
+/** A port of --port that another process has, or that this one may not have. */
+function portRefused(error: unknown): number | undefined {
+  const { code, port } = error as { readonly code?: unknown; readonly port?: unknown };
+  return (code === 'EADDRINUSE' || code === 'EACCES') && typeof port === 'number' ? port : undefined;
 }

@@ -13,11 +13,14 @@ export interface FaultyRoute {
  * The network between the broker and D1: a TCP relay that can break before a byte of TLS is understood.
  *
  * @param faultOf Asked for each connection: the `connection` of `createFaults`.
+ * @param ownPort A free one unless told.
+ * @throws Error of Node, such as EADDRINUSE, when it cannot listen.
  */
 export async function startFaultyRoute(
   baseUrl: string,
   faultOf: () => Fault | undefined,
   clock: Pick<Clock, 'sleep'> = systemClock,
+  ownPort = 0,
 ): Promise<FaultyRoute> {
   const destination = new URL(baseUrl);
   const sockets = new Set<Socket>();
@@ -41,7 +44,7 @@ export async function startFaultyRoute(
     sockets.add(socket);
     return socket.on('error', () => socket.destroy()).once('close', () => sockets.delete(socket));
   }
-  server.listen(0, '127.0.0.1');
+  server.listen(ownPort, '127.0.0.1');
   await once(server, 'listening');
   // A server that listens on TCP has an AddressInfo, never a pipe's name.
   const { port } = server.address() as AddressInfo;

@@ -1,6 +1,7 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import type { FromContainer, FunctionError, ToContainer } from './messages.ts';
 
 /** What the invoker of a failed function gets to see. */
@@ -34,18 +35,25 @@ export interface Container {
  *
  * @param bundle The file that `bundleHandler` made.
  * @param environment All that the function sees, beside PATH.
+ * @param onLine Hears every line that the function writes.
  */
 export async function startContainer(
   bundle: string,
   environment: Readonly<Record<string, string>>,
+  onLine: (line: string) => void = () => {},
 ): Promise<Container> {
   const child = fork(join(import.meta.dirname, 'container-process.ts'), [bundle], {
     env: { PATH: process.env['PATH'], ...environment },
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   });
   const output: string[] = [];
-  for (const stream of [child.stdout, child.stderr]) {
-    stream?.setEncoding('utf8').on('data', (text: string) => output.push(...text.split('\n').filter(Boolean)));
+  for (const input of [child.stdout, child.stderr]) {
+    if (!input) continue;
+    createInterface({ input }).on('line', (line) => {
+      if (line === '') return;
+      output.push(line);
+      onLine(line);
+    });
   }
   const waiting = new Map<number, PromiseWithResolvers<unknown>>();
   const ready = Promise.withResolvers<void>();
