@@ -50,7 +50,7 @@ export async function tellStory(): Promise<void> {
 }
 
 async function open(): Promise<Scene> {
-  title('The sandbox: AWS KMS, Secrets Manager and Thales D1 on loopback');
+  title('The sandbox: AWS KMS, Secrets Manager, Lambda and Thales D1 on loopback');
   let ahead = 0;
   const observer = new Observer();
   const broker = Promise.withResolvers<Container>();

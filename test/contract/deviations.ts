@@ -20,6 +20,11 @@ const rotation =
   'The reference: during rotation Secrets Manager makes an AWSPENDING version id before the version; the rotation function fills it and moves AWSCURRENT.';
 const rotationStub =
   'RotateSecret calls no function: it copies the current value to the new version and makes it current.';
+const functionIsChecked =
+  'The User Guide: when a function is added to a secret, Secrets Manager checks that it may invoke it.';
+const invalidToken = 'The reference gives InvalidNextTokenException to a NextToken value that is invalid.';
+const sortOrder = 'The reference: secrets are listed by CreatedDate, in the order asc or desc.';
+const payloadSize = 'The reference: at most 6 MB synchronous, 1 MB asynchronous; RequestTooLargeException beyond.';
 
 const miniStack: readonly Omit<Deviation, 'emulator'>[] = [
   {
@@ -107,6 +112,38 @@ const miniStack: readonly Omit<Deviation, 'emulator'>[] = [
     instead: 'Starts another rotation.',
     reason: 'The reference: it is taken for a rotation that is still in progress, and an error is returned.',
   },
+  { rule: 'rotation-runs-function', instead: rotationStub, reason: rotation },
+  { rule: 'rotation-retries', instead: rotationStub, reason: rotation },
+  { rule: 'rotation-unknown-function', instead: 'Takes it.', reason: functionIsChecked },
+  { rule: 'list-invalid-token', instead: 'Gives the first page.', reason: invalidToken },
+  {
+    rule: 'list-filter-name',
+    instead: 'Does not regard the case.',
+    reason: 'The reference: name, prefix match, case-sensitive.',
+  },
+  {
+    rule: 'list-filter-not',
+    instead: 'Takes the exclamation mark for a part of the value.',
+    reason: 'The reference: a value with the prefix ! is a negation.',
+  },
+  { rule: 'list-sort-order', instead: 'Lists by name.', reason: sortOrder },
+  {
+    rule: 'invoke-function-error',
+    instead: 'The errorType of every exception is Runtime.HandlerError.',
+    reason: "The Developer Guide (Lambda function errors in Python): errorType is the exception's class.",
+  },
+  {
+    rule: 'invoke-by-arn',
+    instead: 'Takes the account id of a partial ARN for the name.',
+    reason: 'The reference has the partial ARN, 123456789012:function:my-function, among the name formats.',
+  },
+  {
+    rule: 'invoke-not-json',
+    instead: 'Invokes the function.',
+    reason: 'The reference gives InvalidRequestContentException to a request body that is not JSON.',
+  },
+  { rule: 'invoke-6-mb', instead: 'Takes it.', reason: payloadSize },
+  { rule: 'invoke-event-1-mb', instead: 'Takes it.', reason: payloadSize },
 ];
 
 const moto: readonly Omit<Deviation, 'emulator'>[] = [
@@ -167,6 +204,13 @@ const moto: readonly Omit<Deviation, 'emulator'>[] = [
     instead: 'Carries it out.',
     reason: 'The reference gives InvalidRequestException for a secret that is scheduled for deletion.',
   })),
+  {
+    rule: 'rotation-unknown-function',
+    instead: 'Refuses it, and leaves an AWSPENDING version behind.',
+    reason: functionIsChecked,
+  },
+  { rule: 'list-invalid-token', instead: 'Breaks down, with HTTP 500.', reason: invalidToken },
+  { rule: 'list-sort-order', instead: 'Ignores it.', reason: sortOrder },
 ];
 
 /** Every deviation there is: the run fails on one that is not listed here, and on one listed here that is no more. */

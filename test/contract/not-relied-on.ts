@@ -49,6 +49,21 @@ export const notReliedOn: readonly OpenQuestion[] = [
     product: 'Tries five times within 3 seconds, then fails the step, which Secrets Manager repeats.',
   },
   {
+    question: 'How often, and when, does Secrets Manager repeat a rotation of which a step has failed?',
+    documents: '"Multiple times"; no count and no time is given.',
+    product: 'Every step can be repeated, whatever the ones before it came to. `npm run sandbox` repeats four times.',
+  },
+  {
+    question: 'Does the filter description of ListSecrets match words in the middle?',
+    documents: 'The reference says prefix match; the maintainers of moto have seen AWS look for words.',
+    product: 'Lists nothing. The sandbox does as the reference says.',
+  },
+  {
+    question: 'In which order does ListSecrets list without SortOrder?',
+    documents: 'By CreatedDate; in which direction is not said.',
+    product: 'Lists nothing.',
+  },
+  {
     question: 'Is DeletedDate the date of the request, or of the deletion?',
     documents:
       '"The date the secret is scheduled for deletion" can be read both ways; "some time after the deleted date" it is deleted.',

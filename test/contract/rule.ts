@@ -14,8 +14,8 @@ export interface Rule {
   /** A sentence about AWS. */
   readonly statement: string;
   readonly source: Source;
-  /** True when the check starts a rotation. An implementation that can't have a rotation function is not asked. */
-  readonly needsRotation?: boolean;
+  /** What the check starts. An implementation that can't have such a function is not asked. */
+  readonly needs?: 'rotationFunctions' | 'echoFunction';
   /**
    * Makes what it needs, under names of its own, and rejects when `aws` doesn't do what the statement says: with a failed
    * expectation, or with the error that `aws` answered. Any other rejection says nothing about the rule.
@@ -44,6 +44,16 @@ export const secretsReference = (operation: string, what?: string): Source => ({
 export const secretsGuide = (page: string, title: string): Source => ({
   title: `Secrets Manager User Guide, ${title}`,
   url: `${documents}/secretsmanager/latest/userguide/${page}.html`,
+});
+
+export const lambdaReference = (operation: string, what?: string): Source => ({
+  title: `Lambda API Reference, ${operation}${what ? `, ${what}` : ''}`,
+  url: `${documents}/lambda/latest/api/API_${operation}.html`,
+});
+
+export const stsReference = (operation: string, what?: string): Source => ({
+  title: `STS API Reference, ${operation}${what ? `, ${what}` : ''}`,
+  url: `${documents}/STS/latest/APIReference/API_${operation}.html`,
 });
 
 interface Refusal extends Error {

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { RotateSecretCommand, UpdateSecretVersionStageCommand } from '@aws-sdk/client-secrets-manager';
 import { expect } from 'vitest';
 import type { Aws } from '../implementations.ts';
-import { expectRefusal, type Rule, refusalOf, secretsReference } from '../rule.ts';
+import { expectRefusal, type Rule, refusalOf, secretsGuide, secretsReference } from '../rule.ts';
 import { createSecret, newName } from './secrets.ts';
 
 const removeFrom = secretsReference('UpdateSecretVersionStage', 'RemoveFromVersionId');
@@ -15,12 +15,17 @@ async function secretWithPending(aws: Aws) {
   return { secret, first: String(secret.first), pending };
 }
 
-const rotate = ({ secretsManager, rotationFunctionArn }: Aws, secretId: string, clientRequestToken: string) =>
+const rotate = (
+  { secretsManager, rotationFunctions }: Aws,
+  secretId: string,
+  clientRequestToken: string,
+  functionArn = rotationFunctions?.idle,
+) =>
   secretsManager.send(
     new RotateSecretCommand({
       SecretId: secretId,
       ClientRequestToken: clientRequestToken,
-      RotationLambdaARN: rotationFunctionArn,
+      RotationLambdaARN: functionArn,
       RotationRules: { AutomaticallyAfterDays: 30 },
     }),
   );
@@ -131,7 +136,7 @@ export const stageRules: readonly Rule[] = [
     id: 'rotation-names-version',
     statement: 'A rotation that starts names the version to come: AWSPENDING is on it, but it has no value yet.',
     source: secretsReference('DescribeSecret', 'VersionIdsToStages'),
-    needsRotation: true,
+    needs: 'rotationFunctions',
     async check(aws) {
       const secret = await createSecret(aws);
       const VersionId = randomUUID();
@@ -145,7 +150,7 @@ export const stageRules: readonly Rule[] = [
     id: 'rotation-fills-version',
     statement: 'A put under AWSPENDING with the token of a rotation gives the version that it named its value.',
     source: secretsReference('PutSecretValue', 'ClientRequestToken'),
-    needsRotation: true,
+    needs: 'rotationFunctions',
     async check(aws) {
       const secret = await createSecret(aws);
       const ClientRequestToken = randomUUID();
@@ -160,7 +165,7 @@ export const stageRules: readonly Rule[] = [
     id: 'rotation-blocked-by-pending',
     statement: 'RotateSecret is refused while AWSPENDING is on a version that is not current.',
     source: secretsReference('RotateSecret', 'Description'),
-    needsRotation: true,
+    needs: 'rotationFunctions',
     async check(aws) {
       const { secret } = await secretWithPending(aws);
       await expectRefusal(
@@ -170,4 +175,45 @@ export const stageRules: readonly Rule[] = [
       );
     },
   },
+  {
+    id: 'rotation-runs-function',
+    statement:
+      'RotateSecret answers at once; the rotation function that it names then makes the version and moves AWSCURRENT.',
+    source: secretsReference('RotateSecret', 'Description'),
+    needs: 'rotationFunctions',
+    check: (aws) => expectRotation(aws, aws.rotationFunctions?.working),
+  },
+  {
+    id: 'rotation-retries',
+    statement: 'When a step of a rotation fails, the entire rotation is done again.',
+    source: secretsGuide('rotate-secrets_lambda', 'Rotation by Lambda function'),
+    needs: 'rotationFunctions',
+    check: (aws) => expectRotation(aws, aws.rotationFunctions?.failingOnce),
+  },
+  {
+    id: 'rotation-unknown-function',
+    statement: 'RotateSecret checks that it may invoke the function: one that does not exist is refused.',
+    source: secretsGuide('troubleshoot_rotation', 'I get "access denied" when trying to configure rotation'),
+    async check(aws) {
+      const secret = await createSecret(aws);
+      const missing = 'arn:aws:lambda:eu-west-1:111122223333:function:no-such-function';
+      await refusalOf(rotate(aws, secret.name, randomUUID(), missing));
+      expect(await secret.labels()).toEqual({ [String(secret.first)]: ['AWSCURRENT'] });
+    },
+  },
 ];
+
+/** Looks that a rotation may take. Each is a request, so that a server on this machine has gone on in between. */
+const patience = 50;
+
+async function expectRotation(aws: Aws, functionArn: string | undefined): Promise<void> {
+  const secret = await createSecret(aws);
+  const VersionId = randomUUID();
+  expect((await rotate(aws, secret.name, VersionId, functionArn)).VersionId).toBe(VersionId);
+  let labels = await secret.labels();
+  for (let looks = 0; looks < patience && labels[VersionId]?.join() !== 'AWSCURRENT'; looks += 1) {
+    labels = await secret.labels();
+  }
+  expect(await secret.get()).toMatchObject({ SecretString: 'rotated', VersionId });
+  expect(labels).toEqual({ [String(secret.first)]: ['AWSPREVIOUS'], [VersionId]: ['AWSCURRENT'] });
+}
