@@ -7,7 +7,8 @@ import { systemClock } from '../src/shared/clock.ts';
 import { bundleHandler } from './bundle.ts';
 import { createFaults } from './faults/faults.ts';
 import { startFaultyRoute } from './faults/faulty-route.ts';
-import { type Container, startContainer } from './lambda/container.ts';
+import { startContainer } from './lambda/container.ts';
+import { createFleet, type Fleet } from './lambda/fleet.ts';
 import { startSandbox } from './sandbox.ts';
 import { schedulerTick } from './scheduler-tick.ts';
 import { announce } from './stay-up/announcement.ts';
@@ -40,7 +41,7 @@ async function stayUp({ faults: rules, tokenLifetimeSeconds, logs, port }: StayU
   const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => stop.abort());
   const faults = createFaults(rules, { onInjected: ({ call, fault }) => line(`fault: ${call} ${fault.kind}`) });
-  const broker = Promise.withResolvers<Container>();
+  const broker = Promise.withResolvers<Fleet>();
   const sandbox = await startSandbox({
     awsIntercept: faults.aws,
     d1Intercept: faults.d1,
@@ -58,12 +59,10 @@ async function stayUp({ faults: rules, tokenLifetimeSeconds, logs, port }: StayU
   const faultServer = await startFaultServer(faults, after(2));
   const environment = { ...sandbox.environment, D1_ENVIRONMENT: route.baseUrl };
   const folder = temporaryFolder();
-  const container = await startContainer(
-    (await bundleHandler(join(folder, 'handler'))).file,
-    environment,
-    logs ? (text) => console.log(`  ${text}`) : undefined,
-  );
-  broker.resolve(container);
+  const { file } = await bundleHandler(join(folder, 'handler'));
+  const onLine = logs ? line : undefined;
+  const fleet = createFleet(() => startContainer(file, environment, onLine));
+  broker.resolve(fleet);
   announce({
     environment,
     faultsUrl: faultServer.url,
@@ -71,14 +70,15 @@ async function stayUp({ faults: rules, tokenLifetimeSeconds, logs, port }: StayU
     folder,
     tickSeconds: TICK_MILLISECONDS / 1000,
   });
+  const stopped = new Promise((resolve) => stop.signal.addEventListener('abort', resolve));
   while (!stop.signal.aborted) {
-    await tick(container);
+    await Promise.race([tick(fleet, stop.signal), stopped]);
     await delay(TICK_MILLISECONDS, undefined, { signal: stop.signal }).catch(() => {});
   }
-  await container.kill();
   await faultServer.close();
   await route.close();
   await sandbox.close();
+  await fleet.kill();
   title('The sandbox is down.');
 }
 
@@ -89,14 +89,14 @@ function temporaryFolder(): string {
   return folder;
 }
 
-async function tick(container: Container): Promise<void> {
+async function tick(broker: Fleet, stop: AbortSignal): Promise<void> {
   try {
-    const { refreshed, reason, expires_at } = (await container.invoke(schedulerTick)) as TickAnswer;
+    const { refreshed, reason, expires_at } = (await broker.invoke(schedulerTick)) as TickAnswer;
     const secondsLeft = Math.floor(expires_at - Date.now() / 1000);
     const what = refreshed ? 'refreshed' : 'nothing to do';
     line(`${new Date().toISOString()}  ${what} (${reason}), ${secondsLeft} s left`);
   } catch (error) {
-    failed(error instanceof Error ? error.message : 'the tick failed');
+    if (!stop.aborted) failed(error instanceof Error ? error.message : 'the tick failed');
   }
 }
 
