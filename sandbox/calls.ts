@@ -22,7 +22,6 @@ const secretFields: ReadonlySet<string> = new Set([
   'SecretBinary',
   'RotationToken',
   'Payload',
-  'ClientContext',
   'Message',
   'Plaintext',
   'assertion',

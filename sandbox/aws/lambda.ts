@@ -39,14 +39,10 @@ export class Lambda {
       : undefined;
   }
 
-  async handle(operation: string, fields: Record<string, unknown>): Promise<Record<string, unknown>> {
-    if (operation !== 'Invoke') {
-      throw new AwsError('UnknownOperationException', "The sandbox's Lambda has no operation but Invoke.", 404);
-    }
-    return this.#invoke(new Input(fields, 'InvalidParameterValueException'), String(fields['Payload'] ?? ''));
-  }
-
-  async #invoke(input: Input, payload: string): Promise<Record<string, unknown>> {
+  /** Invoke: its protocol knows no other operation. The logs of an invocation (LogType) are not given. */
+  async handle(_operation: string, fields: Record<string, unknown>): Promise<Record<string, unknown>> {
+    const input = new Input(fields, 'InvalidParameterValueException');
+    const payload = String(fields['Payload'] ?? '');
     const type = input.optionalOneOf('InvocationType', invocationTypes) ?? 'RequestResponse';
     const run = this.#named(input);
     if (Buffer.byteLength(payload) > maximumPayloadBytes[type]) {

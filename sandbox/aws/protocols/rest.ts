@@ -3,12 +3,6 @@ import type { Protocol } from './protocol.ts';
 
 const lambdaPath = /^\/2015-03-31\/functions\//;
 const invocationsPath = /^\/2015-03-31\/functions\/([^/]+)\/invocations$/;
-/** Invoke's own members among the headers ("Invoke", Lambda API Reference). */
-const inputHeaders = {
-  InvocationType: 'x-amz-invocation-type',
-  LogType: 'x-amz-log-type',
-  ClientContext: 'x-amz-client-context',
-} as const;
 
 /**
  * Lambda: "AWS restJson1 protocol" (Smithy specification). The function's name is in the path, its event is the body. An
@@ -24,9 +18,8 @@ export const rest: Protocol = {
       throw new AwsError('UnknownOperationException', "The sandbox's Lambda has no operation but Invoke.", 404);
     }
     const input: Record<string, unknown> = { FunctionName: decoded(name) };
-    for (const [member, header] of Object.entries(inputHeaders)) {
-      if (headers[header] !== undefined) input[member] = headers[header];
-    }
+    const type = headers['x-amz-invocation-type'];
+    if (type !== undefined) input['InvocationType'] = type;
     const qualifier = url.searchParams.get('Qualifier');
     if (qualifier !== null) input['Qualifier'] = qualifier;
     return { service: 'lambda', operation: 'Invoke', input: { ...input, Payload: body } };
