@@ -77,7 +77,7 @@ function toRecord({ response, sentAt }: Exchanged, config: Config, correlationId
   return {
     access_token: response.access_token,
     token_type: 'Bearer',
-    ...(typeof response.scope === 'string' && { scope: response.scope }),
+    scope: response.scope ?? undefined,
     expires_in: response.expires_in ?? expiresAt - obtainedAt,
     expires_at: expiresAt,
     obtained_at: obtainedAt,

@@ -91,6 +91,7 @@ describe('When a token dies', () => {
 
   it('may not be while it is on its way: such a token is neither handed out nor stored', async () => {
     const { container, faults, clock, versionCount } = await openStory({ tokenLifetimeSeconds: 5 });
+    clock.advance(1_000 - (clock.now() % 1_000));
     faults.d1 = async (_request, next) => {
       const answer = await next();
       clock.advance(5_000);
@@ -121,10 +122,10 @@ describe('The stored record', () => {
     });
   });
 
-  it('has no scope when D1 says none', async () => {
+  it.each([[undefined], [null]])('has no scope when D1 says none: %s', async (scope) => {
     const { container, stored, faults } = await openStory();
     faults.d1 = d1Answers((body) => {
-      delete body['scope'];
+      body['scope'] = scope;
     });
     await container().tick();
     expect((await stored()).record).not.toHaveProperty('scope');

@@ -123,6 +123,14 @@ describe('A refused token', () => {
     expect(answer.access_token).not.toBe(refused.access_token);
   });
 
+  it('gets a replacement that does not count as obtained after its end, where a clock was ahead of a short life', async () => {
+    const { container, store, recordOf } = await openStory({ tokenLifetimeSeconds: 30 });
+    const refused = recordOf(-55, 60);
+    await store(refused);
+    const answer = await container().token({ refused: digestOf(refused.access_token) });
+    expect(answer.obtained_at).toBe(answer.expires_at - 1);
+  });
+
   it('is replaced by force also when a clock that was ahead has dated it', async () => {
     const { container, store, recordOf, stored } = await openStory();
     await store(recordOf(-300, 600));
@@ -219,6 +227,26 @@ describe('D1 that gives the same token again', () => {
     await expect(container().token()).rejects.toMatchObject({ code: 'TOKEN_RESPONSE_INVALID' });
     await store(recordOf(700));
     expect(await container().tick()).toMatchObject({ refreshed: false, reason: 'unchanged' });
+  });
+
+  it('and promises it a longer life than before, has the new end stored; its place among the tokens stays', async () => {
+    const { container, clock, faults, stored, versionCount } = await openStory({ tokenReuseUntilSeconds: 0 });
+    clock.advance(1_000 - (clock.now() % 1_000));
+    faults.d1 = d1Answers((body) => {
+      body['expires_in'] = 300;
+    });
+    const lambda = container();
+    await lambda.tick();
+    const { record } = await stored();
+    faults.d1 = undefined;
+    clock.advance(4 * MINUTE);
+    expect(await lambda.tick()).toMatchObject({ refreshed: true, reason: 'due' });
+    expect((await stored()).record).toEqual({
+      ...record,
+      expires_at: Number(record['obtained_at']) + 900,
+      expires_in: 900,
+    });
+    expect(await versionCount()).toBe(2);
   });
 
   it('never gives a refused token for a replacement', async () => {
