@@ -5,16 +5,23 @@ import shared from './vitest.config.ts';
 export default defineConfig({
   plugins: [
     {
-      name: 'no-test-name-pattern',
-      // Stryker picks a mutant's tests by names that vitest 5 spells otherwise; then no test runs, and every mutant
-      // survives (stryker-mutator/stryker-js#6210). Without the names, it runs all tests of the files that it picks.
+      name: 'test-names-of-vitest-5',
+      // Stryker picks a mutant's tests by names that vitest 5 spells otherwise, with ' > ' between a suite and its test;
+      // then no test runs, and every mutant survives (stryker-mutator/stryker-js#6210).
       configureVitest({ project }) {
-        Object.defineProperty(project.config, 'testNamePattern', { get: () => undefined, set: () => {} });
+        let pattern: RegExp | undefined;
+        Object.defineProperty(project.config, 'testNamePattern', {
+          get: () => pattern,
+          set: (picked: RegExp | undefined) => {
+            pattern = picked && new RegExp(picked.source.replaceAll(' ', '(?: > | )'));
+          },
+        });
       },
     },
   ],
   test: {
     ...shared.test,
+    isolate: false,
     include: ['test/{assertion,broker,rotation,token-store}/**/*.test.ts'],
     // The processes that it forks run the sources as they are: it could kill no mutant.
     exclude: ['test/broker/processes.test.ts'],

@@ -94,11 +94,9 @@ export const teeth: readonly Tooth[] = [
   {
     what: '(7) who loses a swap overwrites the winner at once, past the pace',
     file: 'src/broker/broker.ts',
-    from: `      if (await readWinner(from.versionId, signal)) {
-`,
-    to: `      if (await readWinner(from.versionId, signal)) {
-        if (held && held.versionId === undefined) return swap(held, forced, call, signal);
-`,
+    from: 'if (await readWinner(from.versionId, signal)) return false;',
+    to: `if (await readWinner(from.versionId, signal))
+        return held && held.versionId === undefined ? swap(held, forced, signal) : false;`,
   },
   {
     what: '(8) a read that is seconds old is believed',

@@ -76,7 +76,7 @@ export function createBroker({
 }) {
   let held: Held | undefined;
   /** What the secret held when this container last read or wrote it. */
-  let known: { readonly snapshot: Snapshot; readonly at: number } | undefined;
+  let known: { readonly snapshot: Snapshot; readonly at: number } = { snapshot: {}, at: Number.NEGATIVE_INFINITY };
   let askedAt: number | undefined;
   let askedForRefusalAt: number | undefined;
   let leftUnstoredAt: number | undefined;
@@ -115,13 +115,13 @@ export function createBroker({
   async function fulfil(wish: Wish, call: Call, force = false) {
     let refusal = wish.refusal;
     let secret: 'unread' | 'unreadable' | 'read' = 'unread';
-    const failures: { read?: BrokerError; obtain?: BrokerError; write?: BrokerError } = {};
+    const failures: Partial<Record<'read' | 'obtain' | 'write' | 'repeated', BrokerError>> = {};
     let repeatedAt: number | undefined;
     const story: Story = { wrote: false, lost: false, read: false, obtained: undefined, cause: undefined };
 
     const situation = (): Situation => ({
       wish: { ...wish, refusal },
-      secret: secret === 'read' ? (known?.snapshot ?? {}) : secret,
+      secret: secret === 'read' ? known.snapshot : secret,
       held,
       now: clock.now(),
       remainingMilliseconds: call.deadline.remainingMilliseconds,
@@ -169,8 +169,9 @@ export function createBroker({
           askedAt = clock.now();
           if (next.forRefusal && !exchanges.underWay) askedForRefusalAt = askedAt;
           try {
-            story.obtained = (await exchange(call)) ?? story.obtained;
-            if (!story.obtained) repeatedAt = clock.now();
+            const obtained = await exchange(call);
+            if (obtained) story.obtained = obtained;
+            else repeatedAt = clock.now();
           } catch (thrown) {
             failures.obtain = asBrokerError(thrown);
           }
@@ -187,28 +188,27 @@ export function createBroker({
           break;
         case 'fail':
           if (next.with === 'not_ready') throw notReady(next.retryAfterSeconds);
-          throw (next.with === 'repeated' ? undefined : failures[next.with]) ?? deadTokenRepeated();
+          throw failures[next.with] ?? deadTokenRepeated();
       }
+      if (secret === 'read') call.journal.storedExpiresAt = known.snapshot.record?.expires_at ?? 0;
     }
   }
 
-  async function read(call: Call): Promise<void> {
-    await reads.join('reading the token secret', call.deadline, async (deadline) => {
+  function read(call: Call): Promise<void> {
+    return reads.join('reading the token secret', call.deadline, async (deadline) => {
       const snapshot = await deadline.limit('reading the token secret', (signal) =>
         call.journal.time('read_secret', () => store.read(signal)),
       );
       adopt(snapshot);
       if (snapshot.foreign) call.journal.warn(foreignValue(config.tokenSecretId, snapshot.foreign));
     });
-    call.journal.storedExpiresAt = known?.snapshot.record?.expires_at ?? 0;
   }
 
   /** Takes over what the secret holds, unless this container has something newer. */
   function adopt(snapshot: Snapshot): void {
     const now = clock.now();
-    const own = known?.snapshot.record;
+    const own = known.snapshot.record;
     const isStale =
-      known &&
       own &&
       now - known.at < STALE_READ_MILLISECONDS &&
       snapshot.versionId !== known.snapshot.versionId &&
@@ -230,8 +230,7 @@ export function createBroker({
   async function exchange(call: Call): Promise<TokenRecord | undefined> {
     if (!exchanges.underWay) call.deadline.mustLeave(SHORTEST_REFRESH_MILLISECONDS, 'a refresh');
     return exchanges.join('the refresh', call.deadline, async (deadline) => {
-      const records = [held?.record, known?.snapshot.record].filter((one) => one !== undefined);
-      const obtained = await obtain(call, deadline, records);
+      const obtained = await obtain(call, deadline, knownRecords());
       if (obtained) held = { record: obtained, versionId: undefined };
       return obtained;
     });
@@ -243,13 +242,13 @@ export function createBroker({
       deadline
         .earlier(WRITE_MARGIN_MILLISECONDS)
         .limit('writing the token secret', (signal) =>
-          call.journal.time('write_secret', () => swap(token, forced, call, signal)),
+          call.journal.time('write_secret', () => swap(token, forced, signal)),
         ),
     );
   }
 
-  async function swap(token: Held, forced: boolean, call: Call, signal: AbortSignal): Promise<boolean> {
-    const from = known?.snapshot ?? {};
+  async function swap(token: Held, forced: boolean, signal: AbortSignal): Promise<boolean> {
+    const from = known.snapshot;
     const record = billed(token.record, from.record, forced, clock.now());
     for (let successor = 1; successor <= SUCCESSORS; successor += 1) {
       const versionId = await store.replace(from.versionId, record, successor, signal);
@@ -258,13 +257,9 @@ export function createBroker({
         known = { snapshot: { versionId, writtenAt: clock.now(), record }, at: clock.now() };
         // A younger one may have been obtained meanwhile.
         if (held && sameToken(held.record, record)) held = { record, versionId };
-        call.journal.storedExpiresAt = record.expires_at;
         return true;
       }
-      if (await readWinner(from.versionId, signal)) {
-        call.journal.storedExpiresAt = known?.snapshot.record?.expires_at ?? 0;
-        return false;
-      }
+      if (await readWinner(from.versionId, signal)) return false;
       // The version has a successor, and is current: somebody has moved AWSCURRENT back. The next successor will do.
     }
     throw labelsMoved(config.tokenSecretId);
@@ -284,12 +279,11 @@ export function createBroker({
 
   const lives = (token: Held) => token.record.expires_at * 1000 > clock.now();
 
+  const knownRecords = () => [held?.record, known.snapshot.record].filter((one) => one !== undefined);
+
   /** What `force` refuses: all that is known, held or stored. */
   function newest(): Pick<Refusal, 'newerThan' | 'digest'> {
-    const now = clock.now();
-    const ranks = [held?.record, known?.snapshot.record]
-      .filter((one) => one !== undefined)
-      .map((one) => rank(one, now));
+    const ranks = knownRecords().map((one) => rank(one, clock.now()));
     return { newerThan: Math.max(0, ...ranks), digest: held && digestOf(held.record.access_token) };
   }
 
