@@ -94,9 +94,9 @@ export const teeth: readonly Tooth[] = [
   {
     what: '(7) who loses a swap overwrites the winner at once, past the pace',
     file: 'src/broker/broker.ts',
-    from: 'if (await readWinner(from.versionId, signal)) return false;',
+    from: 'if (await readWinner(from.versionId, signal)) return known.snapshot.versionId === versionId;',
     to: `if (await readWinner(from.versionId, signal))
-        return held && held.versionId === undefined ? swap(held, forced, signal) : false;`,
+        return held && held.versionId === undefined ? swap(held, forced, signal) : known.snapshot.versionId === versionId;`,
   },
   {
     what: '(8) a read that is seconds old is believed',
@@ -162,7 +162,7 @@ export const teeth: readonly Tooth[] = [
   {
     what: 'the very same value under its former id passes for a write',
     file: 'src/broker/broker.ts',
-    from: 'versionId !== undefined && versionId !== token.formerVersionId)',
+    from: 'versionId !== undefined && token.formerVersionId === undefined)',
     to: 'versionId !== undefined)',
   },
   {

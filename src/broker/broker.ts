@@ -252,14 +252,14 @@ export function createBroker({
     const record = billed(token.record, from.record, forced, clock.now());
     for (let successor = 1; successor <= SUCCESSORS; successor += 1) {
       const versionId = await store.replace(from.versionId, record, successor, signal);
-      // The very same value under the id that it had before is no write: Secrets Manager ignores it.
-      if (versionId !== undefined && versionId !== token.formerVersionId) {
+      // The very same value under an id that it had before is no write: Secrets Manager ignores it. A read tells.
+      if (versionId !== undefined && token.formerVersionId === undefined) {
         known = { snapshot: { versionId, writtenAt: clock.now(), record }, at: clock.now() };
         // A younger one may have been obtained meanwhile.
         if (held && sameToken(held.record, record)) held = { record, versionId };
         return true;
       }
-      if (await readWinner(from.versionId, signal)) return false;
+      if (await readWinner(from.versionId, signal)) return known.snapshot.versionId === versionId;
       // The version has a successor, and is current: somebody has moved AWSCURRENT back. The next successor will do.
     }
     throw labelsMoved(config.tokenSecretId);

@@ -90,7 +90,8 @@ describe('A tick of the schedule', () => {
     await putAside({ SecretString: ' ' });
     calls();
     expect(await lambda.tick()).toMatchObject({ refreshed: true, reason: 'missing' });
-    expect(calls()).toEqual({ ...readOnly, 'PutSecretValue d1/access-token': 1 });
+    // It was current before, so a second read shows whether Secrets Manager took it for a write.
+    expect(calls()).toEqual({ 'GetSecretValue d1/access-token': 2, 'PutSecretValue d1/access-token': 1 });
   });
 
   it('that comes twice leaves the token that came last in the secret: the loser of the swap stores its own when it is no older', async () => {
@@ -203,10 +204,12 @@ describe('A foreign value in the token secret', () => {
 
 describe('A tick that fails', () => {
   it('because the secret cannot be read makes no token: where would it go?', async () => {
-    const { container, calls, faults } = await openStory();
+    const { container, calls, faults, warnings } = await openStory();
     faults.aws = refusing('GetSecretValue', 'AccessDeniedException');
     await expect(container().tick()).rejects.toMatchObject({ code: 'TOKEN_STORE_DENIED', issuerId: 'ISSUER0001' });
     expect(calls()).toEqual(readOnly);
+    // Its error says it once; a warning would say it again.
+    expect(warnings()).toEqual([]);
   });
 
   it('because D1 says no fails loudly although the stored token still lives, and leaves it where it is', async () => {
