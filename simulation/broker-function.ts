@@ -222,7 +222,7 @@ export function createNaiveRefresher({
       SecretString: JSON.stringify(record),
     });
     await client.send(command).catch((error: unknown) => {
-      throw storeFailure(TOKEN_SECRET, 'write', error);
+      throw storeFailure(TOKEN_SECRET, 'written', error);
     });
   }
 }

@@ -37,7 +37,7 @@ const advice: ReadonlyMap<string, { code: ErrorCode; remedy: string }> = new Map
 );
 
 /** A failed call on the token secret, with its code and what to do about it. */
-export function storeFailure(secretId: string, verb: 'read' | 'write', thrown: unknown): BrokerError {
+export function storeFailure(secretId: string, verb: 'read' | 'written', thrown: unknown): BrokerError {
   if (thrown instanceof BrokerError) return thrown;
   const failure = awsFailure(thrown);
   const known = advice.get(failure.name);
@@ -49,7 +49,7 @@ export function storeFailure(secretId: string, verb: 'read' | 'write', thrown: u
   const { code, remedy } = known ?? (failure.throttled ? throttled : unknown);
   return new BrokerError({
     code,
-    what: `The token secret ${secretId} could not be ${verb === 'read' ? 'read' : 'written'}: ${failure.summary}.`,
+    what: `The token secret ${secretId} could not be ${verb}: ${failure.summary}.`,
     remedy,
     retryable: known ? code === 'TOKEN_STORE_QUOTA_EXCEEDED' : failure.retryable,
   });

@@ -58,18 +58,16 @@ export function createTokenStore({
       };
     } catch (error) {
       // AWS answers alike for "no such secret" and "no value yet"; only DescribeSecret tells them apart.
-      if (error instanceof ResourceNotFoundException && (await exists(signal))) return {};
+      if (error instanceof ResourceNotFoundException && (await describe(secretId, signal))) return {};
       throw storeFailure(secretId, 'read', error);
     }
   }
 
-  async function exists(signal: AbortSignal): Promise<boolean> {
-    try {
-      await client.send(new DescribeSecretCommand({ SecretId: secretId }), { abortSignal: signal });
-      return true;
-    } catch (error) {
+  function describe(name: string, signal: AbortSignal) {
+    const command = new DescribeSecretCommand({ SecretId: name });
+    return client.send(command, { abortSignal: signal }).catch((error: unknown) => {
       throw storeFailure(secretId, 'read', error);
-    }
+    });
   }
 
   /**
@@ -83,7 +81,7 @@ export function createTokenStore({
    * @throws BrokerError as `read`, and TOKEN_STORE_QUOTA_EXCEEDED.
    */
   function replace(from: string | undefined, record: TokenRecord, successor: number, signal: AbortSignal) {
-    return put(record, successorOf(from, successor), [CURRENT], signal);
+    return put(record, successorOf(from, successor), CURRENT, signal);
   }
 
   /**
@@ -91,7 +89,7 @@ export function createTokenStore({
    * twice at once, and the other one has done it.
    */
   async function putPending(record: TokenRecord, versionId: string, signal: AbortSignal): Promise<void> {
-    await put(record, versionId, [PENDING], signal);
+    await put(record, versionId, PENDING, signal);
   }
 
   /** @returns What the pending version holds; `undefined` while it can't be read: no value yet, or pending no more. */
@@ -110,14 +108,12 @@ export function createTokenStore({
   /**
    * The staging labels of a secret's versions.
    *
-   * @param name How a rotation names the secret: with another name, the secret's own must be the configured one.
+   * @param name How a rotation names the secret; its own name or ARN must be the configured one.
    * @returns `undefined` when it is not the token secret.
    */
   async function labels(name: string, signal: AbortSignal): Promise<Record<string, string[]> | undefined> {
-    const secret = await client
-      .send(new DescribeSecretCommand({ SecretId: name }), { abortSignal: signal })
-      .catch(fail('read'));
-    const isOwn = secretId === secret.ARN || secretId === secret.Name || secretId === name;
+    const secret = await describe(name, signal);
+    const isOwn = secretId === secret.ARN || secretId === secret.Name;
     return isOwn ? (secret.VersionIdsToStages ?? {}) : undefined;
   }
 
@@ -130,8 +126,8 @@ export function createTokenStore({
     const command = new UpdateSecretVersionStageCommand({
       SecretId: secretId,
       VersionStage: label,
-      ...(move.from !== undefined && { RemoveFromVersionId: move.from }),
-      ...(move.to !== undefined && { MoveToVersionId: move.to }),
+      RemoveFromVersionId: move.from,
+      MoveToVersionId: move.to,
     });
     try {
       await client.send(command, { abortSignal: signal });
@@ -139,31 +135,25 @@ export function createTokenStore({
     } catch (error) {
       // The same exception says that the secret is to be deleted: then a read says so too, and with its code.
       if (error instanceof InvalidRequestException) await read(signal);
-      else if (!(error instanceof InvalidParameterException)) throw storeFailure(secretId, 'write', error);
+      else if (!(error instanceof InvalidParameterException)) throw storeFailure(secretId, 'written', error);
       return false;
     }
   }
 
-  function fail(verb: 'read' | 'write') {
-    return (error: unknown): never => {
-      throw storeFailure(secretId, verb, error);
-    };
-  }
-
   /** @returns The version id, or `undefined` when that version exists already with another value. */
-  async function put(record: TokenRecord, clientRequestToken: string, stages: string[], signal: AbortSignal) {
+  async function put(record: TokenRecord, clientRequestToken: string, stage: string, signal: AbortSignal) {
     const command = new PutSecretValueCommand({
       SecretId: secretId,
       ClientRequestToken: clientRequestToken,
       SecretString: JSON.stringify(record),
-      ...(stages[0] !== CURRENT && { VersionStages: stages }),
+      VersionStages: [stage],
     });
     try {
       const { VersionId } = await client.send(command, { abortSignal: signal });
       return VersionId ?? clientRequestToken;
     } catch (error) {
       if (error instanceof ResourceExistsException) return undefined;
-      throw storeFailure(secretId, 'write', error);
+      throw storeFailure(secretId, 'written', error);
     }
   }
 

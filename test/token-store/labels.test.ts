@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { AwsError } from '../../sandbox/aws/server.ts';
-import { openStore, SECRET } from './open-store.ts';
+import { type OpenedStore, openStore, SECRET } from './open-store.ts';
 import { sampleRecord } from './sample-record.ts';
 
 const CURRENT = 'AWSCURRENT';
@@ -54,7 +54,10 @@ describe('The labels of the token secret', () => {
 
   it('are not there when the secret is not', async () => {
     const { store, signal } = await openStore();
-    await expect(store.labels('d1/no-such-secret', signal)).rejects.toMatchObject({ code: 'TOKEN_SECRET_MISSING' });
+    await expect(store.labels('d1/no-such-secret', signal)).rejects.toMatchObject({
+      code: 'TOKEN_SECRET_MISSING',
+      what: expect.stringContaining('could not be read'),
+    });
   });
 });
 
@@ -165,6 +168,16 @@ describe('The pending version', () => {
     await expect(store.putPending(mine, pendingVersion, signal)).rejects.toMatchObject(scheduledForDeletion);
   });
 
+  it('that may not be read is not taken for one without a value, though the current one may be', async () => {
+    const { store, signal } = await openRotatingStore({
+      intercept: async (call, next) => {
+        if (call.input['VersionId'] !== undefined) throw new AwsError('AccessDeniedException', 'hunter2');
+        return next();
+      },
+    });
+    await expect(store.readPending(pendingVersion, signal)).rejects.toMatchObject({ code: 'TOKEN_STORE_DENIED' });
+  });
+
   it.each([
     ['read', 'GetSecretValue'],
     ['written', 'PutSecretValue'],
@@ -181,5 +194,24 @@ describe('The pending version', () => {
       code: 'TOKEN_STORE_DENIED',
       what: expect.stringContaining(`could not be ${verb}: AccessDeniedException`),
     });
+  });
+});
+
+describe('A caller who has gone', () => {
+  it.each<[string, (store: OpenedStore['store'], signal: AbortSignal) => Promise<unknown>]>([
+    ['the labels', (store, signal) => store.labels(SECRET, signal)],
+    ['a label to be moved', (store, signal) => store.moveLabel(PENDING, { from: pendingVersion }, signal)],
+    ['the pending value', (store, signal) => store.readPending(pendingVersion, signal)],
+    ['a value to be pending', (store, signal) => store.putPending(mine, pendingVersion, signal)],
+    ['a value to be current', (store, signal) => store.replace(undefined, mine, 1, signal)],
+  ])('waits no longer for %s: the request ends with its signal', async (_what, call) => {
+    const gone = new AbortController();
+    const { store } = await openRotatingStore({
+      intercept: async () => {
+        gone.abort();
+        return undefined;
+      },
+    });
+    await expect(call(store, gone.signal)).rejects.toMatchObject({ code: 'TOKEN_STORE_UNAVAILABLE' });
   });
 });

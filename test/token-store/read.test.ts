@@ -56,6 +56,17 @@ describe('Reading the token secret', () => {
     expect(JSON.stringify(snapshot)).not.toMatch(/hunter2/i);
   });
 
+  it('does not know when a version was written where the endpoint does not say it', async () => {
+    const { store, signal, putAside } = await openStore({
+      intercept: async (_call, next) => {
+        const answer = await next();
+        return answer && { ...answer, body: { ...answer.body, CreatedDate: undefined } };
+      },
+    });
+    await putAside(textOf(sampleRecord()));
+    expect(await store.read(signal)).toMatchObject({ writtenAt: undefined, record: sampleRecord() });
+  });
+
   it('reads whatever issuer it is told to', async () => {
     const { store, signal, putAside } = await openStore({ issuerId: 'ISSUER0002' });
     await putAside(textOf(sampleRecord({ issuer_id: 'ISSUER0002' })));
@@ -153,6 +164,18 @@ describe('A token secret that cannot be read', () => {
     });
     await expect(store.read(gone.signal)).rejects.toMatchObject({ code: 'TOKEN_STORE_UNAVAILABLE' });
     expect(count('DescribeSecret')).toBe(0);
+  });
+
+  it('because the caller has gone while it was asked whether the secret exists', async () => {
+    const gone = new AbortController();
+    const { store } = await openStore({
+      intercept: async (call, next) => {
+        if (call.operation !== 'DescribeSecret') return next();
+        gone.abort();
+        return undefined;
+      },
+    });
+    await expect(store.read(gone.signal)).rejects.toMatchObject({ code: 'TOKEN_STORE_UNAVAILABLE' });
   });
 
   it('knows its issuer by its whole id', async () => {

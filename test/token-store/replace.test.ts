@@ -135,13 +135,13 @@ describe('A token that cannot be stored', () => {
   });
 
   it.each([
-    ['AccessDeniedException', 'TOKEN_STORE_DENIED', false],
-    ['EncryptionFailure', 'TOKEN_STORE_DENIED', false],
-    ['ResourceNotFoundException', 'TOKEN_SECRET_MISSING', false],
-    ['InvalidRequestException', 'TOKEN_SECRET_MISSING', false],
-    ['ThrottlingException', 'TOKEN_STORE_THROTTLED', true],
-    ['ValidationException', 'TOKEN_STORE_UNAVAILABLE', false],
-  ])('is refused with %s: %s', async (type, code, retryable) => {
+    ['AccessDeniedException', 'TOKEN_STORE_DENIED', false, /kms:GenerateDataKey/],
+    ['EncryptionFailure', 'TOKEN_STORE_DENIED', false, /KMS key is enabled/],
+    ['ResourceNotFoundException', 'TOKEN_SECRET_MISSING', false, /Create the secret/],
+    ['InvalidRequestException', 'TOKEN_SECRET_MISSING', false, /restore it/],
+    ['ThrottlingException', 'TOKEN_STORE_THROTTLED', true, /calls Secrets Manager this often/],
+    ['ValidationException', 'TOKEN_STORE_UNAVAILABLE', false, /Check D1_TOKEN_SECRET_ID/],
+  ])('is refused with %s: %s, and what to do about it', async (type, code, retryable, remedy) => {
     const { store, signal, firstVersion } = await openStoreWithRecord({
       intercept: async (call, next) => {
         if (call.operation === 'PutSecretValue') throw new AwsError(type, 'hunter2');
@@ -149,7 +149,12 @@ describe('A token that cannot be stored', () => {
       },
     });
     const error = await store.replace(firstVersion, mine, 1, signal).catch((thrown: unknown) => thrown);
-    expect(error).toMatchObject({ code, retryable, what: expect.stringContaining('could not be written') });
+    expect(error).toMatchObject({
+      code,
+      retryable,
+      what: expect.stringContaining('could not be written'),
+      remedy: expect.stringMatching(remedy),
+    });
     expect(String(error)).not.toContain('hunter2');
   });
 });

@@ -13,13 +13,13 @@ describe('A failed call on the token secret, told', () => {
     expect(storeFailure('a-secret', 'read', new Error()).what).toBe(
       'The token secret a-secret could not be read: Error.',
     );
-    expect(storeFailure('a-secret', 'write', new Error()).what).toContain('could not be written');
+    expect(storeFailure('a-secret', 'written', new Error()).what).toContain('could not be written');
   });
 
   it.each([undefined, null, 'hunter2', { name: 'hunter2 with spaces' }, new Error('hunter2')])(
     'can be anything (%#), and none of it is quoted',
     (thrown) => {
-      const error = storeFailure('a-secret', 'write', thrown);
+      const error = storeFailure('a-secret', 'written', thrown);
       expect(error).toMatchObject({ code: 'TOKEN_STORE_UNAVAILABLE', retryable: true });
       expect(inspect(error, { depth: null, showHidden: true })).not.toContain('hunter2');
     },
