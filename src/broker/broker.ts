@@ -53,13 +53,13 @@ export type Broker = ReturnType<typeof createBroker>;
 
 /** What one invocation has done so far. */
 interface Story {
-  wrote: boolean;
+  wrote?: boolean;
   /** Another refresh has won the swap. */
-  lost: boolean;
-  read: boolean;
-  obtained: TokenRecord | undefined;
+  lost?: boolean;
+  read?: boolean;
+  obtained?: TokenRecord;
   /** Why the secret was to get another token. */
-  cause: string | undefined;
+  cause?: string;
 }
 
 /** One container's token: it asks the plan, does what it says, and asks again. It decides nothing. */
@@ -112,12 +112,12 @@ export function createBroker({
     return { ...served, source: story.read && served.versionId !== undefined ? 'secret' : 'memory' };
   }
 
-  async function fulfil(wish: Wish, call: Call, force = false) {
+  async function fulfil(wish: Wish, call: Call, force?: boolean) {
     let refusal = wish.refusal;
     let secret: 'unread' | 'unreadable' | 'read' = 'unread';
     const failures: Partial<Record<'read' | 'obtain' | 'write' | 'repeated', BrokerError>> = {};
     let repeatedAt: number | undefined;
-    const story: Story = { wrote: false, lost: false, read: false, obtained: undefined, cause: undefined };
+    const story: Story = {};
 
     const situation = (): Situation => ({
       wish: { ...wish, refusal },
@@ -183,7 +183,7 @@ export function createBroker({
             else story.lost = true;
           } catch (thrown) {
             failures.write = asBrokerError(thrown);
-            if (held && held.versionId === undefined) held = { ...held, writeFailed: true };
+            if (held) held = { ...held, writeFailed: true };
           }
           break;
         case 'fail':
@@ -211,14 +211,13 @@ export function createBroker({
     const isStale =
       own &&
       now - known.at < STALE_READ_MILLISECONDS &&
-      snapshot.versionId !== known.snapshot.versionId &&
       (!snapshot.record || rank(snapshot.record, now) < rank(own, now)) &&
       !snapshot.foreign;
     if (isStale) return;
     known = { snapshot, at: now };
     const { record, versionId } = snapshot;
     // A token that this container had stored, and that is current no more, is held as any other that is not stored.
-    if (held && held.versionId !== versionId) {
+    if (held) {
       held = { ...held, versionId: undefined, formerVersionId: held.versionId ?? held.formerVersionId };
     }
     if (record && (!held || !lives(held) || !supersedes(held, record, now))) {

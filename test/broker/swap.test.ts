@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { TOKEN_SECRET } from '../../sandbox/sandbox.ts';
 import { digestOf } from '../../src/broker/plan.ts';
-import { openStory, refusing } from './open-story.ts';
+import { d1Refuses, openStory, refusing } from './open-story.ts';
 
 // One version has one successor: what that means for whoever finds it taken.
 
@@ -87,6 +87,76 @@ describe('A token that is in memory alone', () => {
     expect(await lambda.token()).toMatchObject({ access_token, source: 'secret' });
     expect(calls()).toEqual({ 'GetSecretValue d1/access-token': 1, 'PutSecretValue d1/access-token': 1 });
     expect((await stored()).record).toMatchObject({ access_token });
+  });
+});
+
+describe('A token whose write failed', () => {
+  it('is stored minutes later, when Secrets Manager is well again, for no other exchange: a new one would be younger by little', async () => {
+    const { container, clock, store, recordOf, faults, stored, calls } = await openStory();
+    await store(recordOf(100));
+    const lambda = container();
+    faults.aws = refusing('PutSecretValue', 'InternalServiceError');
+    const { access_token } = await lambda.token({ force: true });
+    faults.aws = undefined;
+    clock.advance(300_000);
+    calls();
+    await lambda.tick();
+    expect(calls()).toEqual({ 'GetSecretValue d1/access-token': 1, 'PutSecretValue d1/access-token': 1 });
+    expect((await stored()).record).toMatchObject({ access_token });
+  });
+
+  it('and that has died is forgotten for the stored one, which was obtained before it and lives longer', async () => {
+    const { container, clock, store, recordOf, faults } = await openStory({ tokenLifetimeSeconds: 30 });
+    const older = recordOf(100);
+    await store(older);
+    const lambda = container();
+    faults.aws = refusing('PutSecretValue', 'InternalServiceError');
+    await lambda.token({ newer_than: older.obtained_at });
+    faults.d1 = d1Refuses;
+    clock.advance(30_000);
+    expect(await lambda.token()).toMatchObject({ obtained_at: older.obtained_at, source: 'secret' });
+  });
+});
+
+describe('A token that was just obtained', () => {
+  it('is stored also when a slow D1 has left little of its short life', async () => {
+    const { container, clock, faults, calls } = await openStory({ tokenLifetimeSeconds: 60 });
+    faults.d1 = async (_request, next) => {
+      const answer = await next();
+      clock.advance(18_000);
+      return answer;
+    };
+    expect(await container().tick()).toMatchObject({ refreshed: true, reason: 'missing' });
+    expect(calls()).toMatchObject({ 'oauth2/token': 1, 'PutSecretValue d1/access-token': 1 });
+  });
+
+  it('while an older one is being written, is not forgotten when that write is done', async () => {
+    const { container, clock, store, recordOf, faults, stored } = await openStory();
+    await store(recordOf(700));
+    const lambda = container();
+    const isWriting = Promise.withResolvers<void>();
+    const hasObtained = Promise.withResolvers<void>();
+    faults.aws = async (call, next) => {
+      if (call.operation === 'PutSecretValue') {
+        faults.aws = undefined;
+        isWriting.resolve();
+        await hasObtained.promise;
+      }
+      return next();
+    };
+    const tick = lambda.tick();
+    await isWriting.promise;
+    const obtainedAt = Math.floor(clock.now() / 1000);
+    clock.advance(2_000);
+    faults.d1 = async (_request, next) => {
+      const answer = await next();
+      setImmediate(() => setImmediate(hasObtained.resolve));
+      return answer;
+    };
+    const answer = await lambda.token({ newer_than: obtainedAt });
+    await tick;
+    expect(answer.obtained_at).toBeGreaterThan(obtainedAt);
+    expect((await stored()).record).toMatchObject({ access_token: answer.access_token });
   });
 });
 
