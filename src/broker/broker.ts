@@ -140,7 +140,6 @@ export function createBroker({
 
     for (;;) {
       const next = plan(situation());
-      if (next.do !== 'serve' && next.do !== 'fail') call.deadline.mustLeave(0, `the next step (${next.do})`);
       switch (next.do) {
         case 'serve': {
           const why = failures.obtain ?? (isRefused(next.held.record, refusal) ? notReady(undefined) : undefined);
@@ -158,8 +157,9 @@ export function createBroker({
             if (wish.kind === 'token') call.journal.warn(failures.read);
             secret = 'unreadable';
           }
-          // "Newer than everything that is known" is known from here on.
-          if (force) refusal = { ...newest(), fallsBack: true };
+          // The held token is the newest that is known, stored or not: whatever comes after it will do.
+          if (force)
+            refusal = { newerThan: undefined, digest: held && digestOf(held.record.access_token), fallsBack: true };
           break;
         case 'wait':
           await clock.sleep(next.milliseconds);
@@ -229,7 +229,8 @@ export function createBroker({
   async function exchange(call: Call): Promise<TokenRecord | undefined> {
     if (!exchanges.underWay) call.deadline.mustLeave(SHORTEST_REFRESH_MILLISECONDS, 'a refresh');
     return exchanges.join('the refresh', call.deadline, async (deadline) => {
-      const obtained = await obtain(call, deadline, knownRecords());
+      const records = [held?.record, known.snapshot.record].filter((one) => one !== undefined);
+      const obtained = await obtain(call, deadline, records);
       if (obtained) held = { record: obtained, versionId: undefined };
       return obtained;
     });
@@ -277,14 +278,6 @@ export function createBroker({
   }
 
   const lives = (token: Held) => token.record.expires_at * 1000 > clock.now();
-
-  const knownRecords = () => [held?.record, known.snapshot.record].filter((one) => one !== undefined);
-
-  /** What `force` refuses: all that is known, held or stored. */
-  function newest(): Pick<Refusal, 'newerThan' | 'digest'> {
-    const ranks = knownRecords().map((one) => rank(one, clock.now()));
-    return { newerThan: Math.max(0, ...ranks), digest: held && digestOf(held.record.access_token) };
-  }
 
   /** Until the secret was read, `force` refuses everything. */
   function refusalOf({ force, newerThan, refused }: TokenWish): Refusal | undefined {
