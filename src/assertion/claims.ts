@@ -15,7 +15,7 @@ export interface AssertionSettings {
 export interface JwtClaims {
   readonly iss: string;
   readonly sub: string;
-  readonly aud?: string;
+  readonly aud: string | undefined;
   /** Seconds since 1970 UTC. */
   readonly iat: number;
   /** Seconds since 1970 UTC. */
@@ -35,7 +35,7 @@ export function signingInput(settings: AssertionSettings, now: number, jti: stri
   const claims: JwtClaims = {
     iss: settings.issuerId,
     sub: settings.subject,
-    ...(settings.audience !== undefined && { aud: settings.audience }),
+    aud: settings.audience,
     iat: now - ISSUED_AT_LEEWAY_SECONDS,
     exp: now + settings.assertionLifetimeSeconds,
     jti,

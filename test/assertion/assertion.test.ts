@@ -257,6 +257,17 @@ describe('a key that does not sign', () => {
     expect(leakIn(everythingPrintedOf(error), [page])).toBeUndefined();
   });
 
+  it('has an id that is none for KMS: the remedy names the setting and what it may hold', async () => {
+    intercept = async () => ({
+      status: 400,
+      body: { __type: 'ValidationException' },
+      errorType: 'ValidationException',
+    });
+    const error = await failureUnder(SIGNING_KEY_ALIAS);
+    expect(error).toMatchObject({ code: 'SIGNING_FAILED', retryable: false });
+    expect(error.remedy).toMatch(/D1_SIGNING_KEY_ID is a key id, key ARN, alias name or alias ARN/);
+  });
+
   it.each(['constructor', 'toString', '__proto__'])('answers with an error that is called %s', async (type) => {
     intercept = async () => ({ status: 400, body: { __type: type }, errorType: type });
     const error = await failureUnder(SIGNING_KEY_ALIAS);
