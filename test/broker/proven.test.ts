@@ -218,6 +218,21 @@ describe('D1 that gives the same token again', () => {
     expect(Number(next['obtained_at']) - Number(record['expires_at'])).toBeLessThanOrEqual(2);
   });
 
+  it('and promises it a longer life, is believed, and asked once more, not until the deadline', async () => {
+    const { container, store, recordOf, faults, stored, clock } = await openStory();
+    const { access_token: token } = recordOf(750);
+    await store(recordOf(750));
+    let asked = 0;
+    faults.d1 = d1Answers((body) => {
+      asked += 1;
+      body['expires_in'] = 160;
+      if (asked <= 5) body['access_token'] = token;
+    });
+    expect(await container().tick()).toMatchObject({ refreshed: true, reason: 'due' });
+    expect(asked).toBe(2);
+    expect((await stored()).record['expires_at']).toBe(Math.floor(clock.now() / 1000) + 160);
+  });
+
   it('in its last second, with nothing left of it, is no fault: a living token stays, and with none it is said', async () => {
     const { container, store, recordOf, faults } = await openStory();
     faults.d1 = d1Answers((body) => {
