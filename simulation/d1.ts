@@ -25,8 +25,15 @@ export interface D1Options {
   readonly lifetimeSeconds?: () => number;
   /** Milliseconds that an exchange takes: 100-600 unless told. */
   readonly latency?: (moment: number) => number;
-  /** The same token is given again while more than this is left of it; each exchange gives a new one unless told. */
+  /** How much of that passes after the token was issued, 0-1: its life has begun when it comes. None unless told. */
+  readonly returnShare?: number;
+  /**
+   * The same token is given again while more than this is left of it; below zero, after its death too. Each exchange gives a
+   * new one unless told.
+   */
   readonly tokenReuseUntilSeconds?: number | undefined;
+  /** Seconds by which the end of a token is put off when it is given again; never beyond a whole life. None unless told. */
+  readonly lengthens?: () => number;
   /** A new token ends the one before. */
   readonly oneTokenAtATime?: boolean;
   readonly onIssued?: (token: IssuedToken) => void;
@@ -38,8 +45,8 @@ export interface IssuedToken {
   readonly number: number;
   /** Milliseconds since 1970 UTC, by D1's clock, which is the right one. */
   readonly issuedAt: number;
-  /** Likewise: the end of its life, if nothing ends it sooner. */
-  readonly diesAt: number;
+  /** Likewise: the end of its life, if nothing ends it sooner. D1 may put it off. */
+  diesAt: number;
   readonly lifetimeSeconds: number;
   /** Likewise: when it was revoked or ended by the next. */
   endedAt: number | undefined;
@@ -92,16 +99,20 @@ export class D1 {
 
   /** What the token endpoint answers, after its time. */
   async answer(signal: AbortSignal) {
-    const { time, random, fault: faultAt, latency } = this.#options;
+    const { time, random, fault: faultAt, latency, returnShare = 0 } = this.#options;
     const sentAt = time.now();
-    await time.sleep(latency?.(sentAt) ?? random.between(100, 600), signal);
+    const takes = latency?.(sentAt) ?? random.between(100, 600);
+    const back = Math.round(takes * returnShare);
+    await time.sleep(takes - back, signal);
     if (signal.aborted) throw unreachable('did not answer');
     const fault = faultAt(sentAt);
     if (fault === 'hanging') await time.sleep(25_000, signal);
     if (fault && fault !== 'lost') throw failures[fault]();
-    const { token, diesAt, lifetimeSeconds, issuedAt } = this.#issue();
+    const { token, diesAt } = this.#issue();
+    const left = Math.max(0, Math.floor((diesAt - time.now()) / 1000));
+    if (back > 0) await time.sleep(back, signal);
+    if (signal.aborted) throw unreachable('did not answer');
     if (fault === 'lost') throw failures.lost();
-    const left = issuedAt === time.now() ? lifetimeSeconds : Math.floor((diesAt - time.now()) / 1000);
     return { access_token: token, token_type: 'Bearer' as const, expires_in: left };
   }
 
@@ -109,7 +120,11 @@ export class D1 {
     const { time, lifetimeSeconds: lifetime, tokenReuseUntilSeconds: reuse, oneTokenAtATime, onIssued } = this.#options;
     const now = time.now();
     const last = this.#last;
-    if (last && reuse !== undefined && last.endedAt === undefined && last.diesAt - now > reuse * 1000) return last;
+    if (last && reuse !== undefined && last.endedAt === undefined && last.diesAt - now > reuse * 1000) {
+      const longer = last.diesAt > now ? (this.#options.lengthens?.() ?? 0) : 0;
+      last.diesAt = Math.max(last.diesAt, Math.min(last.diesAt + longer * 1000, now + last.lifetimeSeconds * 1000));
+      return last;
+    }
     if (last && oneTokenAtATime) last.endedAt ??= now;
     const number = this.#tokens.size + 1;
     const lifetimeSeconds = lifetime?.() ?? TOKEN_LIFETIME_SECONDS;

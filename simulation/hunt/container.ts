@@ -1,5 +1,5 @@
 import type { Clock } from '../../src/shared/clock.ts';
-import { createContainerApp, type Invocation, TIMEOUT_MILLISECONDS } from '../broker-function.ts';
+import { createContainerApp, type Invocation } from '../broker-function.ts';
 import type { D1 } from '../d1.ts';
 import type { SimulatedClient } from '../secrets-manager-client.ts';
 import type { SeededRandom } from '../seeded-random.ts';
@@ -24,6 +24,7 @@ export class Container {
   dead = false;
   /** What it does now is what these events asked for. */
   readonly #time: SimulatedTime;
+  readonly #timeoutMilliseconds: number;
   readonly #handle: (event: unknown, context: { getRemainingTimeInMillis: () => number }) => Promise<Invocation>;
   readonly #death = Promise.withResolvers<'died'>();
   #frozenUntil = 0;
@@ -35,6 +36,7 @@ export class Container {
     number,
     time,
     random,
+    timeoutSeconds,
     aheadMilliseconds,
     createClient,
     d1,
@@ -45,16 +47,19 @@ export class Container {
     number: number;
     time: SimulatedTime;
     random: SeededRandom;
+    timeoutSeconds: number;
     /** How far its clock is ahead now. */
     aheadMilliseconds: () => number;
     createClient: (container: Container) => SimulatedClient;
     d1: D1;
     onExchange: (container: Container) => void;
-    onObtained: (container: Container, token: string) => void;
+    /** @param seconds Its `expires_in`. */
+    onObtained: (container: Container, token: string, seconds: number) => void;
   }) {
     this.index = index;
     this.number = number;
     this.#time = time;
+    this.#timeoutMilliseconds = timeoutSeconds * 1000;
     this.clock = {
       now: () => Math.round(time.now() + aheadMilliseconds()),
       sleep: (milliseconds, signal) => this.#pass('sleep', () => time.sleep(milliseconds, signal)),
@@ -74,7 +79,7 @@ export class Container {
             onExchange(this);
             return endpoint.exchange(...arguments_);
           });
-          onObtained(this, exchanged.response.access_token);
+          onObtained(this, exchanged.response.access_token, exchanged.response.expires_in ?? 0);
           return exchanged;
         },
       },
@@ -90,8 +95,8 @@ export class Container {
     const thawing = this.#thawing;
     this.#thawing = [];
     for (const thaw of thawing) thaw();
-    const timeout = this.#time.sleep(TIMEOUT_MILLISECONDS, timedOut.signal).then((): 'timed out' => 'timed out');
-    const remaining = () => startedAt + TIMEOUT_MILLISECONDS - this.#time.now();
+    const timeout = this.#time.sleep(this.#timeoutMilliseconds, timedOut.signal).then((): 'timed out' => 'timed out');
+    const remaining = () => startedAt + this.#timeoutMilliseconds - this.#time.now();
     try {
       const ended = await Promise.race([
         this.#handle(event, { getRemainingTimeInMillis: remaining }),

@@ -1,4 +1,5 @@
 import { SeededRandom } from '../seeded-random.ts';
+import { pointedWorld } from './pointed-worlds.ts';
 
 /** What a request to Secrets Manager is for. */
 export type Operation = 'GetSecretValue' | 'PutSecretValue' | 'DescribeSecret' | 'UpdateSecretVersionStage';
@@ -25,7 +26,8 @@ export type Happening =
       readonly kind: 'refusal';
       readonly at: number;
       readonly saying: Saying;
-      readonly holds: 'stored' | 'before';
+      /** The stored token, the one before, or the last that a caller was answered. */
+      readonly holds: 'stored' | 'before' | 'answered';
       readonly wish: number | undefined;
     }
   | { readonly kind: 'revoked'; readonly at: number }
@@ -49,6 +51,14 @@ export type Happening =
     }
   | { readonly kind: 'moved back'; readonly at: number }
   | { readonly kind: 'foreign value'; readonly at: number }
+  | {
+      readonly kind: 'deleted';
+      readonly at: number;
+      /** At once, or when the next request of this kind has been carried out. */
+      readonly upon: 'now' | Operation;
+      /** Scheduled for deletion; then it is restored. */
+      readonly lasts: number;
+    }
   | {
       readonly kind: 'rotation';
       readonly at: number;
@@ -81,20 +91,34 @@ export interface World {
   readonly clocks: readonly number[];
   /** Seconds that tokens live: each as long as one drawn from these. */
   readonly lives: readonly number[];
+  /** See `D1Options`. */
   readonly tokenReuseUntilSeconds: number | undefined;
+  /** Share of the repeated tokens whose end is put off, 0-1, and by how many seconds. */
+  readonly lengthens: number;
+  readonly lengthensBy: number;
   readonly oneTokenAtATime: boolean;
+  /** The function's: 90 as deployed. */
+  readonly timeoutSeconds: number;
+  /** Versions younger than a day that the secret may have. AWS says about 100, and allows 144 writes a day: nobody knows. */
+  readonly versionQuota: number | 'none';
   /** Milliseconds, from and to. */
   readonly exchangeTakes: readonly [number, number];
+  /** Share of it that passes after the token was issued. */
+  readonly returnShare: number;
   readonly requestTakes: readonly [number, number];
   readonly happenings: readonly Happening[];
 }
 
 export const SAYINGS: readonly Saying[] = ['newer_than', 'refused', 'both', 'force'];
 
-/** A world from its seed. Every third is calm: one or two things happen in it, so that the strong promises can hold. */
+/**
+ * A world from its seed. Every fourth is calm: one or two things happen in it, so that the strong promises can hold. Every
+ * second is pointed: calm, but for one story that once went wrong, told again and again.
+ */
 export function describeWorld(seed: number): World {
   const random = new SeededRandom(seed, 'description');
-  const calm = seed % 3 === 0;
+  if (seed % 2 === 1) return pointedWorld(seed, random);
+  const calm = seed % 4 === 0;
   const pick = <T>(values: readonly T[]): T => {
     const value = values[Math.floor(random.fraction() * values.length)];
     if (value === undefined) throw new RangeError('Nothing to pick from.');
@@ -190,6 +214,7 @@ export function describeWorld(seed: number): World {
     for (const at of some(0.3, [0.3, 2])) happenings.push(d1Slow(at));
     for (const at of some(0.6, [0.3, 1, 4])) happenings.push(secretService(at));
     for (const at of some(0.2, [0.1, 0.4])) happenings.push({ kind: 'moved back', at });
+    for (const at of some(0.1, [0.1, 0.4])) happenings.push(deleted(at));
     for (const at of some(0.2, [0.1, 0.4])) happenings.push({ kind: 'foreign value', at });
     for (const at of some(0.35, [0.15, 0.5])) happenings.push(rotation(at, false));
     for (const at of some(0.4, [0.5, 3])) happenings.push(frozen(at));
@@ -211,6 +236,7 @@ export function describeWorld(seed: number): World {
       () => [killed(at)],
       () => [{ kind: 'foreign value', at } as const],
       () => [{ kind: 'moved back', at } as const],
+      () => [deleted(at)],
     ]);
     return make();
   }
@@ -246,6 +272,10 @@ export function describeWorld(seed: number): World {
       share: pick([0.2, 0.5, 1]),
       seconds: pick([1, 3, 5]),
     };
+  }
+
+  function deleted(at: number): Happening {
+    return { kind: 'deleted', at, upon: pick(['now', ...operations]), lasts: random.between(1, 600) };
   }
 
   function rotation(at: number, prompt: boolean): Happening {
@@ -291,7 +321,12 @@ export function describeWorld(seed: number): World {
     clocks,
     lives,
     tokenReuseUntilSeconds: reuse,
-    oneTokenAtATime: random.happens(calm ? 0.2 : 0.25),
+    lengthens: reuse !== undefined && random.happens(0.2) ? pick([0.3, 1]) : 0,
+    lengthensBy: reuse === undefined ? 0 : pick([8, 60, 900]),
+    timeoutSeconds: !calm && random.happens(0.15) ? pick([5, 8, 15, 30, 60]) : 90,
+    versionQuota: calm ? pick(['none', 190]) : random.happens(0.1) ? 100 : 'none',
+    oneTokenAtATime: random.happens(calm ? 0.3 : 0.25),
+    returnShare: pick([0, 0.5, 0.5, 0.9]),
     exchangeTakes: pick([
       [100, 600],
       [100, 600],

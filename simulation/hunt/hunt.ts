@@ -7,7 +7,7 @@ import { tellStory } from './story.ts';
 
 // `npm run hunt`: the kept seeds, and fresh ones until `--hours` simulated hours are over (2,000 unless told). `--seed N` runs
 // one; `--from N` begins the fresh ones there; `--keep-going` tells of all that fail, and not of the first few alone;
-// `--teeth` puts known defects into a copy of the sources, and hunts each.
+// `--teeth` puts known defects into a copy of the sources, and hunts each; `--only TEXT` those whose sentence has the text.
 
 const FIRST_FRESH_SEED = 1_000_000;
 const MOST_FAILURES = 10;
@@ -18,13 +18,14 @@ const { values } = parseArgs({
     from: { type: 'string' },
     hours: { type: 'string' },
     teeth: { type: 'boolean' },
+    only: { type: 'string' },
     'keep-going': { type: 'boolean' },
   },
 });
 
 if (values.teeth) {
   const { showTeeth } = await import('./teeth.ts');
-  process.exitCode = (await showTeeth()) ? 0 : 1;
+  process.exitCode = (await showTeeth(values.only)) ? 0 : 1;
 } else process.exitCode = (await hunt()) ? 0 : 1;
 
 async function hunt(): Promise<boolean> {

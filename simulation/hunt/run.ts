@@ -10,7 +10,8 @@ import { SeededRandom } from '../seeded-random.ts';
 import { SimulatedTime } from '../simulated-time.ts';
 import { Container, type Ended } from './container.ts';
 import type { Happening, Kind, Operation, World } from './description.ts';
-import { type EventKind, type Promises, type Stored, startPromises, type Violation } from './promises.ts';
+import { type Promises, startPromises } from './promises.ts';
+import { answerOf, type EventKind, type Stored, type TokenAnswer, type Violation } from './watch.ts';
 
 export const STARTS_AT = Date.UTC(2026, 10, 23);
 const COLD_START_MILLISECONDS = 300;
@@ -19,6 +20,8 @@ const DELIVERY_MILLISECONDS = 600;
 const CALLER_WAITS_MILLISECONDS = 3_000;
 const TICK_WAITS_MILLISECONDS = 60_000;
 const ROTATION_TRIES = 6;
+/** A deletion that waits for a request waits no longer. */
+const ARMED_MILLISECONDS = 60_000;
 
 export interface Line {
   /** Milliseconds from the world's beginning. */
@@ -63,6 +66,9 @@ export async function runWorld(
   const moment = (seconds: number) => STARTS_AT + Math.round(seconds * 1000);
   const all = <K extends Kind>(kind: K): Of<K>[] => world.happenings.filter((one): one is Of<K> => one.kind === kind);
 
+  /** Armed: the secret is deleted when a request of this kind has been carried out next. */
+  let deletion: { upon: Operation; lasts: number; until: number } | undefined;
+  let restoredAt = Number.NEGATIVE_INFINITY;
   const downs = all('D1 down');
   const slows = all('D1 slow');
   const troubles = all('secret service');
@@ -81,7 +87,9 @@ export async function runWorld(
       const slow = slows.find((one) => isOn(one, now));
       return slow ? slow.seconds * 1000 : d1Random.between(...world.exchangeTakes);
     },
+    returnShare: world.returnShare,
     tokenReuseUntilSeconds: world.tokenReuseUntilSeconds,
+    lengthens: () => (world.lengthens > 0 && lives.happens(world.lengthens) ? world.lengthensBy : 0),
     oneTokenAtATime: world.oneTokenAtATime,
     onIssued: (token) => tell(() => `D1 issues ${token.token}, ${token.lifetimeSeconds} s`),
   });
@@ -90,12 +98,14 @@ export async function runWorld(
     region: 'eu-west-1',
     accountId: '000000000000',
     clock: time,
-    versionQuota: 'none',
+    versionQuota: world.versionQuota,
   });
   await service.handle('CreateSecret', { Name: TOKEN_SECRET, ClientRequestToken: random('secret').uuid() });
 
   /** What AWSCURRENT has been, oldest first; the last is what it is. */
   const history: Stored[] = [];
+  /** The last token that a caller was answered. */
+  let answered: TokenAnswer | undefined;
   const promises: Promises = startPromises(world, { time, d1, startsAt: STARTS_AT, only });
   const containers: (Container | undefined)[] = [];
   const ahead = world.clocks.map((seconds) => seconds * 1000);
@@ -155,12 +165,14 @@ export async function runWorld(
         await moveBack();
         return;
       case 'foreign value':
-        await service.handle('PutSecretValue', {
-          SecretId: TOKEN_SECRET,
+        await byHand('PutSecretValue', {
           ClientRequestToken: serviceRandom.uuid(),
           SecretString: '{"user":"somebody"}',
         });
-        await noteCurrent('hand');
+        return;
+      case 'deleted':
+        if (happening.upon === 'now') await deleteFor(happening.lasts);
+        else deletion = { upon: happening.upon, lasts: happening.lasts, until: time.now() + ARMED_MILLISECONDS };
         return;
       case 'rotation':
         await rotate(happening);
@@ -200,10 +212,11 @@ export async function runWorld(
 
   async function refuse({ saying, holds, wish }: Of<'refusal'>): Promise<void> {
     const stored = history.findLast(
-      ({ record }, index) => record && (holds === 'stored' || index < history.length - 1),
+      ({ record }, index) => record && (holds !== 'before' || index < history.length - 1),
     );
-    if (!stored?.record) return;
-    const { access_token: token, obtained_at: obtainedAt } = stored.record;
+    const record = holds === 'answered' ? (answered ?? stored?.record) : stored?.record;
+    if (!record) return;
+    const { access_token: token, obtained_at: obtainedAt } = record;
     const event = {
       action: 'token',
       ...wishOf(wish),
@@ -221,13 +234,31 @@ export async function runWorld(
     const holder = (label: string) => Object.entries(stages).find(([, labels]) => labels.includes(label))?.[0];
     const [current, previous] = [holder('AWSCURRENT'), holder('AWSPREVIOUS')];
     if (current === undefined || previous === undefined) return;
-    await service.handle('UpdateSecretVersionStage', {
-      SecretId: TOKEN_SECRET,
+    await byHand('UpdateSecretVersionStage', {
       VersionStage: 'AWSCURRENT',
       RemoveFromVersionId: current,
       MoveToVersionId: previous,
     });
-    await noteCurrent('hand');
+  }
+
+  /** Somebody else's hand on the secret; it is refused while the secret is deleted or full. */
+  async function byHand(operation: Operation, input: object): Promise<void> {
+    const refused = await service.handle(operation, { SecretId: TOKEN_SECRET, ...input }).catch(() => 'refused');
+    if (refused !== 'refused') await noteCurrent('hand');
+  }
+
+  /** Schedules the secret's deletion, and restores it. */
+  async function deleteFor(lasts: number): Promise<void> {
+    const secret = { SecretId: TOKEN_SECRET };
+    try {
+      await service.handle('DeleteSecret', { ...secret, RecoveryWindowInDays: 7 });
+    } catch {
+      return;
+    }
+    tell(() => `the secret is to be deleted; it is restored after ${lasts} s`);
+    await time.sleep(lasts * 1000);
+    await service.handle('RestoreSecret', secret);
+    restoredAt = time.now();
   }
 
   /** As Secrets Manager sends the steps: one after another, each again when it fails, and in the end it takes AWSPENDING off. */
@@ -253,11 +284,20 @@ export async function runWorld(
       let isDone = false;
       for (let attempt = 1; attempt <= ROTATION_TRIES && !isDone; attempt += 1) {
         if (attempt > 1) await time.sleep(20_000);
+        const beganAt = time.now();
         const ended = await invoke('rotation', event);
         isDone = typeof ended === 'object' && ended.error === undefined;
+        if (isDone && Step === 'finishSecret' && restoredAt < beganAt) await look(token);
       }
       if (!isDone) return;
     }
+  }
+
+  async function look(versionId: string): Promise<void> {
+    const { VersionIdsToStages: stages } = (await service.handle('DescribeSecret', { SecretId: TOKEN_SECRET })) as {
+      VersionIdsToStages: Record<string, string[]>;
+    };
+    promises.finished(stages[versionId] ?? []);
   }
 
   async function later(seconds: number, event: object): Promise<void> {
@@ -285,6 +325,7 @@ export async function runWorld(
       .catch((error: unknown) => promises.broke(`${describeEvent(kind, event)} threw ${String(error)}`));
     tell(() => `${describeEvent(kind, event)} in container ${chosen.index}: ${describeEnd(ended)}`);
     promises.ended(invocation, ended);
+    answered = answerOf(ended) ?? answered;
     return ended;
   }
 
@@ -317,11 +358,12 @@ export async function runWorld(
       number: made,
       time,
       random: random(`container ${made}`),
+      timeoutSeconds: world.timeoutSeconds,
       aheadMilliseconds: () => ahead[index] ?? 0,
       createClient: clientFor,
       d1,
       onExchange: (one) => promises.exchanging(one),
-      onObtained: (one, token) => promises.obtained(one, token),
+      onObtained: (one, token, seconds) => promises.obtained(one, token, seconds),
     });
     containers[index] = container;
     return container;
@@ -343,6 +385,7 @@ export async function runWorld(
       },
       beforeRequest: (operation, input) => {
         if (container.dead) throw new DOMException('The container is dead.', 'AbortError');
+        if (operation === 'PutSecretValue') promises.putting(container, String(input['ClientRequestToken']));
         const found = troubles.length > 0 ? trouble(operation) : undefined;
         if (!found || !own.happens(found.share)) return undefined;
         if (found.how === 'throttled') throw new AwsError('ThrottlingException', 'Rate exceeded');
@@ -351,11 +394,22 @@ export async function runWorld(
         const isPlainRead = operation === 'GetSecretValue' && input['VersionId'] === undefined;
         return found.how === 'stale' && isPlainRead ? asOf(time.now() - found.seconds * 1000) : undefined;
       },
-      afterRequest: (operation) => {
-        if (operation === 'PutSecretValue' || operation === 'UpdateSecretVersionStage')
-          void noteCurrent('broker', container);
+      afterRequest: (operation, input, output) => {
+        if (deletion?.upon === operation && time.now() <= deletion.until) {
+          const { lasts } = deletion;
+          deletion = undefined;
+          time.start(async () => {
+            await time.sleep(1);
+            await deleteFor(lasts);
+          });
+        }
+        if (operation === 'PutSecretValue') void noteCurrent('write', container);
+        if (operation === 'UpdateSecretVersionStage') void noteCurrent('rotation', container);
         const found = troubles.length > 0 ? trouble(operation) : undefined;
         if (found?.how === 'lost' && own.happens(found.share)) throw new AwsError('InternalServiceError', 'Lost', 500);
+        const isPending = input['VersionId'] !== undefined || input['VersionStages'] !== undefined;
+        if ((operation === 'GetSecretValue' || operation === 'PutSecretValue') && !isPending)
+          promises.saw(container, String(output['VersionId']));
       },
     });
   }
@@ -367,7 +421,7 @@ export async function runWorld(
   }
 
   /** Looks at what is current after anything may have changed it. */
-  async function noteCurrent(by: 'broker' | 'hand', container?: Container): Promise<void> {
+  async function noteCurrent(by: Stored['by'], container?: Container): Promise<void> {
     const output = await service.handle('GetSecretValue', { SecretId: TOKEN_SECRET }).catch(() => undefined);
     const before = history.at(-1);
     if (!output || output['VersionId'] === before?.versionId) return;

@@ -2,7 +2,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import type { Hunters } from './hunters.ts';
+import { type Hunters, seedsFrom } from './hunters.ts';
 
 /** A defect: what it would mean, and how it gets into the sources. A number in front is one of those proven in issue 9. */
 export interface Tooth {
@@ -11,6 +11,8 @@ export interface Tooth {
   /** Must stand in the file exactly once. */
   readonly from: string;
   readonly to: string;
+  /** A world that finds it, for those that are hunted in CI. */
+  readonly seed?: number;
 }
 
 export const teeth: readonly Tooth[] = [
@@ -28,6 +30,7 @@ export const teeth: readonly Tooth[] = [
   },
   {
     what: '(2) a rotation makes its token current, however much younger the current one is',
+    seed: 5_000_001,
     file: 'src/broker/rotation.ts',
     from: 'return sameToken(current, pending) || supersedes',
     to: 'return sameToken(current, pending) && supersedes',
@@ -58,6 +61,7 @@ export const teeth: readonly Tooth[] = [
   },
   {
     what: '(5) a refused token is served from memory',
+    seed: 5_000_001,
     file: 'src/broker/plan.ts',
     from: 'suits: alive && !isRefused(alive.record, wish.refusal) ? alive : undefined,',
     to: 'suits: alive,',
@@ -112,6 +116,7 @@ export const teeth: readonly Tooth[] = [
   },
   {
     what: '(9) the pace of a short-lived token is ten minutes too',
+    seed: 5_000_003,
     file: 'src/broker/plan.ts',
     from: 'Math.min(PACE_SECONDS, Math.max(SHORTEST_PACE_SECONDS, snapshot.record.expires_in - window));',
     to: 'Math.max(PACE_SECONDS, Math.min(SHORTEST_PACE_SECONDS, snapshot.record.expires_in - window));',
@@ -136,6 +141,7 @@ export const teeth: readonly Tooth[] = [
   },
   {
     what: '(10) forced writes have no budget',
+    seed: 5_000_009,
     file: 'src/broker/plan.ts',
     from: 'const FORCED_WRITES_AT_ONCE = 12;',
     to: 'const FORCED_WRITES_AT_ONCE = 1_200;',
@@ -149,6 +155,7 @@ export const teeth: readonly Tooth[] = [
   },
   {
     what: 'the pace is forgotten: a tick writes whenever the window has begun',
+    seed: 5_000_000,
     file: 'src/broker/plan.ts',
     from: 'return Math.max(0, snapshot.writtenAt + pace * 1000 - now);',
     to: 'return Math.min(0, snapshot.writtenAt + pace * 1000 - now);',
@@ -165,11 +172,13 @@ export const teeth: readonly Tooth[] = [
     from: 'versionId !== undefined && token.formerVersionId === undefined)',
     to: 'versionId !== undefined)',
   },
+  // Not `<` for `<=` in the window: that changes nothing that is promised. A tick in just that second leaves the token to the
+  // next one, which has 239.4 s left for a refresh of 2 s, and 237 s hold.
   {
-    what: 'a token is due a second too late',
+    what: 'a second more, by rounding, makes a repeated token a longer-lived one',
     file: 'src/broker/plan.ts',
-    from: 'wholeSecondsLeft(judged.record, now) <= windowOf',
-    to: 'wholeSecondsLeft(judged.record, now) < windowOf',
+    from: 'const LONGER_LIFE_SECONDS = 5;',
+    to: 'const LONGER_LIFE_SECONDS = 0;',
   },
   {
     what: 'the pace holds a token back until it is dead',
@@ -180,11 +189,12 @@ export const teeth: readonly Tooth[] = [
   {
     what: 'obtained_at goes back where a clock does',
     file: 'src/broker/obtain.ts',
-    from: 'Math.min(Math.max(record.obtained_at, after), record.expires_at - 1)',
-    to: 'Math.min(record.obtained_at, after + record.expires_at)',
+    from: 'Math.min(Math.max(nowSeconds(clock), after), record.expires_at - 1)',
+    to: 'Math.min(nowSeconds(clock), record.expires_at - 1)',
   },
   {
     what: 'the token that was obtained in the second of the refused one is taken for a newer one',
+    seed: 5_000_001,
     file: 'src/broker/plan.ts',
     from: 'record.obtained_at <= newerThan',
     to: 'record.obtained_at < newerThan',
@@ -197,6 +207,7 @@ export const teeth: readonly Tooth[] = [
   },
   {
     what: 'newer_than falls back to the refused token',
+    seed: 5_000_001,
     file: 'src/broker/broker.ts',
     from: 'digest: refused, fallsBack: false',
     to: 'digest: refused, fallsBack: true',
@@ -215,6 +226,7 @@ export const teeth: readonly Tooth[] = [
   },
   {
     what: 'a rotation starts the budget of forced writes anew',
+    seed: 5_000_001,
     file: 'src/broker/rotation.ts',
     from: 'billed(record, current, false, clock.now())',
     to: 'billed(record, undefined, false, clock.now())',
@@ -239,6 +251,7 @@ export const teeth: readonly Tooth[] = [
   },
   {
     what: 'a held token is served after its end',
+    seed: 5_000_002,
     file: 'src/broker/plan.ts',
     from: 'const alive = held && wholeSecondsLeft(held.record, now) > 0 ? held : undefined;',
     to: 'const alive = held;',
@@ -251,6 +264,7 @@ export const teeth: readonly Tooth[] = [
   },
   {
     what: 'the life of a token counts from the answer, and not from the question',
+    seed: 5_000_001,
     file: 'src/broker/obtain.ts',
     from: 'const record = toRecord(exchanged,',
     to: 'const record = toRecord({ ...exchanged, sentAt: clock.now() },',
@@ -260,6 +274,12 @@ export const teeth: readonly Tooth[] = [
     file: 'src/broker/plan.ts',
     from: '-left > LONGEST_POLL_MILLISECONDS || isLate',
     to: '-left > LONGEST_POLL_MILLISECONDS * 100 || isLate',
+  },
+  {
+    what: 'when D1 has put the end of a repeated token off, a tick asks it again and again until its deadline',
+    file: 'src/broker/broker.ts',
+    from: 'else repeatedAt = clock.now();',
+    to: 'else if (!story.obtained) repeatedAt = clock.now();',
   },
   {
     what: 'of a repeated token with a longer life, the old end stays',
@@ -287,11 +307,17 @@ function bitten(tooth: Tooth, directory: string): string {
   return parts.join(tooth.to);
 }
 
-/** Puts one defect into a copy of the sources, and hunts it. @returns Simulated hours until it was found. */
+/**
+ * Puts one defect into a copy of the sources, and hunts it.
+ *
+ * @param seeds Worlds that are tried, in this order.
+ * @returns Simulated hours until it was found, and by which promise and seed; without them it was not found.
+ */
 export async function hunted(
   tooth: Tooth,
+  seeds: Iterator<number> = seedsFrom(FIRST_SEED),
   mostHours = MOST_HOURS,
-): Promise<{ hours: number; promise: string | undefined }> {
+): Promise<{ hours: number; promise?: string | undefined; seed?: number | undefined }> {
   const copy = mkdtempSync(join(tmpdir(), 'teeth-'));
   try {
     for (const name of ['src', 'simulation', 'sandbox', 'package.json'])
@@ -300,34 +326,39 @@ export async function hunted(
     writeFileSync(join(copy, tooth.file), bitten(tooth, copy));
     const module = (await import(pathToFileURL(join(copy, 'simulation/hunt/hunters.ts')).href)) as {
       Hunters: new () => Hunters;
-      seedsFrom: (first: number) => Iterator<number>;
     };
     const hunters = new module.Hunters();
-    const tally = await hunters.hunt(module.seedsFrom(FIRST_SEED), {
+    const { hours, failed } = await hunters.hunt(seeds, {
       shrinks: false,
-      goesOn: ({ hours, failed }) => hours < mostHours && failed.length === 0,
+      goesOn: (tally) => tally.hours < mostHours && tally.failed.length === 0,
     });
     await hunters.close();
-    return { hours: tally.hours, promise: tally.failed[0]?.outcome.violation?.promise };
+    return { hours, promise: failed[0]?.outcome.violation?.promise, seed: failed[0]?.seed };
   } finally {
     rmSync(copy, { recursive: true, force: true });
   }
 }
 
-/** @returns Whether each defect was found. */
-export async function showTeeth(): Promise<boolean> {
+/**
+ * Hunts each defect.
+ *
+ * @param only Part of the sentences of those that are hunted.
+ * @returns Whether each was found.
+ */
+export async function showTeeth(only = ''): Promise<boolean> {
   let missed = 0;
   // Before the first is hunted: a list that no longer fits the sources must not be heard of after an hour.
   for (const tooth of teeth) bitten(tooth, root);
-  for (const tooth of teeth) {
-    const { hours, promise } = await hunted(tooth);
+  const chosen = teeth.filter(({ what }) => what.includes(only));
+  for (const tooth of chosen) {
+    const { hours, promise, seed } = await hunted(tooth);
     if (promise === undefined) missed += 1;
     const found =
       promise === undefined
         ? `NOT FOUND in ${Math.round(hours)} h`
-        : `found after ${Math.round(hours)} h by "${promise}"`;
+        : `found after ${Math.round(hours)} h by "${promise}" (seed ${seed})`;
     console.log(`${found}: ${tooth.what}`);
   }
-  console.log(`${teeth.length - missed} passed, ${missed} failed`);
+  console.log(`${chosen.length - missed} passed, ${missed} failed`);
   return missed === 0;
 }

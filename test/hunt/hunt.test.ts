@@ -5,7 +5,7 @@ import { tellStory } from '../../simulation/hunt/story.ts';
 
 /** Fresh seeds have a fixed range, so that a run is the same every time; `npm run hunt` goes beyond. */
 const FIRST_SEED = 1;
-const LAST_SEED = 240;
+const LAST_SEED = 160;
 
 const hunters = new Hunters();
 afterAll(() => hunters.close());
