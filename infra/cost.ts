@@ -18,6 +18,8 @@ export const callsOfCertificateRead = { 'secretsmanager.GetSecretValue': 1 };
 /** USD, AWS list prices for eu-west-1, without free tiers. Check them before you rely on them: they are AWS's to change. */
 const prices = {
   kmsKeyMonth: 1,
+  /** After each of a key's first two rotations; the third and later ones cost nothing more. */
+  kmsRotationMonth: 1,
   kmsSign: 0.15 / 10_000,
   kmsSymmetric: 0.03 / 10_000,
   secretMonth: 0.4,
@@ -27,20 +29,30 @@ const prices = {
   schedulerInvocation: 1 / 1_000_000,
   logGigabyte: 0.57,
   alarmMonth: 0.1,
+  compositeAlarmMonth: 0.5,
   metricMonth: 0.3,
   dashboardMonth: 3,
+  /** Of management events: the first trail of a Region has them for nothing. */
+  cloudTrailEventOfFurtherTrail: 2 / 100_000,
 };
 
 /** What is not a call; docs/cost.md says what is counted, measured and guessed. */
 export const assumptions = {
   hoursPerMonth: 730,
   secondsBetweenRefreshes: 600,
+  /** A tick reads the secret each time. */
+  ticksPerRead: 1,
   memoryGigabytes: 0.5,
   idleTickSeconds: 0.05,
   refreshSeconds: 0.5,
-  logBytesPerTick: 1_400,
-  alarms: 9,
-  metrics: 13,
+  /** What the function prints, metrics included. */
+  logBytesOfIdleTick: 985,
+  logBytesOfRefresh: 1_345,
+  /** The lines START, END and REPORT, which Lambda writes. */
+  logBytesOfLambda: 300,
+  alarms: 6,
+  /** CertificateDaysLeft is told in one hour of each day, and paid by the hour. */
+  hoursOfDailyMetric: 1,
 };
 
 interface Line {
@@ -49,41 +61,76 @@ interface Line {
   readonly usd: number;
 }
 
-export function costLines(): readonly Line[] {
-  const { hoursPerMonth, secondsBetweenRefreshes, memoryGigabytes } = assumptions;
+/** What happens in a month. */
+function month(ticksPerRead: number) {
+  const { hoursPerMonth, secondsBetweenRefreshes } = assumptions;
   const ticks = hoursPerMonth * 60;
   const refreshes = (hoursPerMonth * 3_600) / secondsBetweenRefreshes;
-  const certificateReads = hoursPerMonth;
   const idle = ticks - refreshes;
   const reads =
-    idle * callsOfIdleTick['secretsmanager.GetSecretValue'] +
+    (idle * callsOfIdleTick['secretsmanager.GetSecretValue']) / ticksPerRead +
     refreshes * callsOfRefresh['secretsmanager.GetSecretValue'] +
-    certificateReads * callsOfCertificateRead['secretsmanager.GetSecretValue'];
+    hoursPerMonth * callsOfCertificateRead['secretsmanager.GetSecretValue'];
   const writes = refreshes * callsOfRefresh['secretsmanager.PutSecretValue'];
   const signatures = refreshes * callsOfRefresh['TrentService.Sign'];
   // Secrets Manager asks the key once to decrypt what it hands out, and twice for what it stores.
-  const secretsKeyCalls = reads + 2 * writes;
+  return { ticks, refreshes, idle, reads, writes, signatures, secretsKeyCalls: reads + 2 * writes };
+}
+
+/**
+ * What an issuer costs with a secrets key of its own, before any key has rotated.
+ *
+ * @param ticksPerRead How many idle ticks come to one read of the secret.
+ */
+export function costLines(ticksPerRead = assumptions.ticksPerRead): readonly Line[] {
+  const { ticks, refreshes, idle, reads, writes, signatures, secretsKeyCalls } = month(ticksPerRead);
   const seconds = idle * assumptions.idleTickSeconds + refreshes * assumptions.refreshSeconds;
-  const logGigabytes = (ticks * assumptions.logBytesPerTick) / 1e9;
+  const gigabyteSeconds = seconds * assumptions.memoryGigabytes;
+  const logGigabytes =
+    (idle * assumptions.logBytesOfIdleTick +
+      refreshes * assumptions.logBytesOfRefresh +
+      ticks * assumptions.logBytesOfLambda) /
+    1e9;
+  const daily = assumptions.hoursOfDailyMetric / 24;
 
   return [
-    { what: 'KMS keys: signing, secrets, log', count: '3', usd: 3 * prices.kmsKeyMonth },
+    { what: 'KMS keys: signing, secrets', count: '2', usd: 2 * prices.kmsKeyMonth },
     { what: 'KMS signatures', count: whole(signatures), usd: signatures * prices.kmsSign },
     { what: 'KMS calls of Secrets Manager', count: whole(secretsKeyCalls), usd: secretsKeyCalls * prices.kmsSymmetric },
     { what: 'Secrets', count: '2', usd: 2 * prices.secretMonth },
     { what: 'Secrets Manager reads', count: whole(reads), usd: reads * prices.secretsManagerCall },
     { what: 'Secrets Manager writes', count: whole(writes), usd: writes * prices.secretsManagerCall },
     { what: 'Lambda requests', count: whole(ticks), usd: ticks * prices.lambdaRequest },
-    {
-      what: 'Lambda GB-seconds',
-      count: whole(seconds * memoryGigabytes),
-      usd: seconds * memoryGigabytes * prices.lambdaGigabyteSecondArm,
-    },
+    { what: 'Lambda GB-seconds', count: whole(gigabyteSeconds), usd: gigabyteSeconds * prices.lambdaGigabyteSecondArm },
     { what: 'Scheduler invocations', count: whole(ticks), usd: ticks * prices.schedulerInvocation },
     { what: 'Log, GB', count: logGigabytes.toFixed(2), usd: logGigabytes * prices.logGigabyte },
     { what: 'Alarms', count: String(assumptions.alarms), usd: assumptions.alarms * prices.alarmMonth },
-    { what: 'Metrics', count: String(assumptions.metrics), usd: assumptions.metrics * prices.metricMonth },
-    { what: 'Dashboard', count: '1', usd: prices.dashboardMonth },
+    { what: 'Metric SecondsLeft', count: '1', usd: prices.metricMonth },
+    { what: 'Metric CertificateDaysLeft, an hour a day', count: daily.toFixed(2), usd: daily * prices.metricMonth },
+  ];
+}
+
+/** Sums in USD a month. */
+export function totals(ticksPerRead = assumptions.ticksPerRead) {
+  const own = costLines(ticksPerRead).reduce((total, { usd }) => total + usd, 0);
+  return { own, shared: own - prices.kmsKeyMonth, rotatedTwice: own + 2 * prices.kmsRotationMonth };
+}
+
+/** Other sums, and what a stage may have beside. */
+function otherLines(): readonly Line[] {
+  const { signatures, secretsKeyCalls, reads, writes } = month(assumptions.ticksPerRead);
+  // Each call of KMS and Secrets Manager is a management event.
+  const events = signatures + secretsKeyCalls + reads + writes;
+  const paid = events * prices.cloudTrailEventOfFurtherTrail;
+  return [
+    { what: 'Sum with a secrets key that stages share', count: '', usd: totals().shared },
+    { what: 'Sum after two rotations of an own secrets key', count: '', usd: totals().rotatedTwice },
+    { what: 'Second signing key, while there are two', count: '1', usd: prices.kmsKeyMonth },
+    { what: 'Composite alarm (`compositeAlarm`)', count: '1', usd: prices.compositeAlarmMonth },
+    { what: 'Dashboard (`dashboard`), one an account', count: '1', usd: prices.dashboardMonth },
+    { what: 'Own log key (`logKey: own`), before rotations', count: '1', usd: prices.kmsKeyMonth },
+    { what: 'CloudTrail, first trail of the Region', count: whole(events), usd: 0 },
+    { what: 'CloudTrail, each further trail that keeps them', count: whole(events), usd: paid },
   ];
 }
 
@@ -91,12 +138,12 @@ const whole = (count: number) => Math.round(count).toLocaleString('en-US');
 
 /** In Markdown, laid out as the formatter lays tables out. */
 export function costTable(): string {
-  const lines = costLines();
-  const total = lines.reduce((sum, { usd }) => sum + usd, 0);
+  const cells = ({ what, count, usd }: Line) => [what, count, usd.toFixed(2)];
   const rows = [
     ['What', 'A month', 'USD a month'],
-    ...lines.map(({ what, count, usd }) => [what, count, usd.toFixed(2)]),
-    ['**Sum**', '', `**${total.toFixed(2)}**`],
+    ...costLines().map(cells),
+    ['**Sum, before rotations**', '', `**${totals().own.toFixed(2)}**`],
+    ...otherLines().map(cells),
   ];
   const widths = [0, 1, 2].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
   const [header = '', ...body] = rows.map((row) =>

@@ -48,6 +48,7 @@ export const textSettings = {
   clientCertificateSecretId: { variable: 'D1_CLIENT_CERTIFICATE_SECRET_ID', ...required, ...secretName },
   subject: { variable: 'D1_SUBJECT', ...optional, ...identifier },
   audience: { variable: 'D1_AUDIENCE', ...optional, ...visible },
+  stage: { variable: 'D1_STAGE', ...optional, ...identifier },
 } satisfies Record<string, TextSetting>;
 
 export const numberSettings = {
@@ -71,8 +72,9 @@ function milliseconds(variable: string, minimum: number, maximum: number, fallba
 
 export type Config = Readonly<
   Record<keyof typeof numberSettings, number> &
-    Record<Exclude<keyof typeof textSettings, 'environment' | 'audience'>, string> & {
+    Record<Exclude<keyof typeof textSettings, 'environment' | 'audience' | 'stage'>, string> & {
       audience: string | undefined;
+      stage: string | undefined;
       /** Absolute, https. */
       tokenEndpoint: string;
     }
@@ -115,6 +117,7 @@ export function readConfig(environment: Record<string, string | undefined>): Con
     clientCertificateSecretId: mustHave(textSettings.clientCertificateSecretId),
     subject: text(textSettings.subject) ?? issuerId,
     audience: text(textSettings.audience),
+    stage: text(textSettings.stage),
     refreshWindowSeconds: number(numberSettings.refreshWindowSeconds),
     assertionLifetimeSeconds: number(numberSettings.assertionLifetimeSeconds),
     defaultExpiresInSeconds: number(numberSettings.defaultExpiresInSeconds),

@@ -21,7 +21,7 @@ export const handler = (event: unknown, context: Context) => {
 function start() {
   try {
     const config = readConfig(process.env);
-    const telemetry = createTelemetry(config.issuerId, systemClock);
+    const telemetry = createTelemetry(config.issuerId, systemClock, config.stage);
     const parts = createParts({
       config,
       kms: createKmsClient(config.awsTimeoutMilliseconds),

@@ -3,11 +3,16 @@ import { Metrics, MetricUnit } from '@aws-lambda-powertools/metrics';
 import type { Context } from 'aws-lambda';
 import type { BrokerError } from './errors.ts';
 import type { Command, Source } from './events.ts';
-import type { Journal, Step } from './invocation.ts';
+import type { Journal } from './invocation.ts';
 import { type Clock, nowSeconds } from './shared/clock.ts';
 
 const SERVICE = 'd1-token-broker';
 export const METRICS_NAMESPACE = 'D1TokenBroker';
+
+/** A metric is paid by the hour in which it is told. The certificate's days are told in this one, of UTC, if nothing presses. */
+const CERTIFICATE_HOUR = 6;
+/** With fewer left they are told at every refresh: infra/alarms.yml begins to ask for a new certificate there. */
+const CERTIFICATE_PRESSES_DAYS = 30;
 
 /** What an invocation came to. Every field may be logged. */
 export interface Outcome {
@@ -25,20 +30,6 @@ export interface Invocation {
   readonly journal: Journal;
   readonly durationMilliseconds: number;
 }
-
-const stepMetrics: Record<Step, string> = {
-  read_secret: 'ReadSecretTime',
-  load_certificate: 'LoadCertificateTime',
-  sign: 'SignTime',
-  exchange: 'ExchangeTime',
-  write_secret: 'WriteSecretTime',
-};
-
-const sourceMetrics: Record<Source, string> = {
-  memory: 'ServedFromMemory',
-  secret: 'ServedFromSecret',
-  exchange: 'ServedFromExchange',
-};
 
 /** Who tries again, for the person who reads the log line at three in the morning. */
 const nextTry: Record<Invocation['kind'], string> = {
@@ -61,13 +52,18 @@ export type Telemetry = ReturnType<typeof createTelemetry>;
 /**
  * Log lines (JSON) and metrics (CloudWatch Embedded Metric Format), both on standard output, by AWS Powertools. It is
  * given facts that may be known, never an error object, an event or a response.
+ *
+ * One metric is steady, SecondsLeft: each costs as much as three alarms. What is asked for now and then (how long a step
+ * took, where a token came from) is in the log line.
+ *
+ * @param stage Tells the metrics of two deployments apart that serve the same issuer.
  */
-export function createTelemetry(issuerId: string | undefined, clock: Clock) {
+export function createTelemetry(issuerId: string | undefined, clock: Clock, stage?: string) {
   const logger = new Logger({ serviceName: SERVICE });
   const metrics = new Metrics({
     namespace: METRICS_NAMESPACE,
     serviceName: SERVICE,
-    ...(issuerId !== undefined && { defaultDimensions: { issuer_id: issuerId } }),
+    defaultDimensions: { ...(stage && { stage }), ...(issuerId !== undefined && { issuer_id: issuerId }) },
   });
 
   function begin(context: Context): void {
@@ -92,10 +88,7 @@ export function createTelemetry(issuerId: string | undefined, clock: Clock) {
       // A token served from memory was not read from the secret: what is left of it is known all the same.
       seconds_left: storedSecondsLeft(invocation.journal) ?? secondsUntil(outcome.expiresAt),
     });
-    count(invocation);
-    if (outcome.refreshed || outcome.source === 'exchange') metrics.addMetric('RefreshSucceeded', MetricUnit.Count, 1);
-    if (outcome.source) metrics.addMetric(sourceMetrics[outcome.source], MetricUnit.Count, 1);
-    metrics.publishStoredMetrics();
+    measure(invocation);
   }
 
   function failed(invocation: Invocation, error: BrokerError): void {
@@ -105,10 +98,8 @@ export function createTelemetry(issuerId: string | undefined, clock: Clock) {
       ...describe(error),
       tried_again: (error.retryable ? nextTry : nextTryInVain)[invocation.kind],
     });
-    count(invocation);
+    measure(invocation);
     countFailure(error);
-    if (invocation.kind === 'refresh') metrics.addMetric('RefreshFailed', MetricUnit.Count, 1);
-    metrics.publishStoredMetrics();
   }
 
   function facts({ kind, correlationId, journal, durationMilliseconds }: Invocation) {
@@ -124,16 +115,18 @@ export function createTelemetry(issuerId: string | undefined, clock: Clock) {
     };
   }
 
-  function count({ kind, journal }: Invocation): void {
-    metrics.addMetric(kind === 'refresh' ? 'Ticks' : 'Calls', MetricUnit.Count, 1);
-    for (const [step, milliseconds] of Object.entries(journal.stepMilliseconds) as [Step, number][]) {
-      metrics.addMetric(stepMetrics[step], MetricUnit.Milliseconds, milliseconds);
-    }
+  function measure({ journal }: Invocation): void {
     const secondsLeft = storedSecondsLeft(journal);
     if (secondsLeft !== undefined) metrics.addMetric('SecondsLeft', MetricUnit.Seconds, secondsLeft);
-    if (journal.certificateDaysLeft !== undefined) {
-      metrics.addMetric('CertificateDaysLeft', MetricUnit.Count, journal.certificateDaysLeft);
+    const daysLeft = journal.certificateDaysLeft;
+    if (daysLeft !== undefined && certificateIsTold(daysLeft)) {
+      metrics.addMetric('CertificateDaysLeft', MetricUnit.Count, daysLeft);
     }
+    if (metrics.hasStoredMetrics()) metrics.publishStoredMetrics();
+  }
+
+  function certificateIsTold(daysLeft: number): boolean {
+    return daysLeft < CERTIFICATE_PRESSES_DAYS || new Date(clock.now()).getUTCHours() === CERTIFICATE_HOUR;
   }
 
   /** Of the token in the secret, which is what consumers read; also told when a refresh failed: then it matters most. */

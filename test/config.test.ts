@@ -41,6 +41,7 @@ describe('the configuration', () => {
       clientCertificateSecretId: 'd1/client-certificate',
       subject: 'ISSUER0001',
       audience: undefined,
+      stage: undefined,
       refreshWindowSeconds: 300,
       assertionLifetimeSeconds: 300,
       defaultExpiresInSeconds: 600,

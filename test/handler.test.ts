@@ -105,7 +105,7 @@ describe('the Lambda handler', () => {
       await handler({});
 
       expect(output.logs()).toEqual([]);
-      expect(output.metrics().map(({ name }) => name)).toContain('ServedFromExchange');
+      expect(output.metrics().map(({ name }) => name)).toContain('SecondsLeft');
     });
 
     it('fails with a code that Lambda reports as errorType, and says whose event it was', async () => {

@@ -100,7 +100,7 @@ it('The line on demand gets a token from the function', async () => {
 });
 
 it('The lines for any language read a token from the secret', async () => {
-  const program = `import boto3, json\n${fromSecret}\nprint(headers["Authorization"][:10], len(headers["Authorization"]))`;
+  const program = `import boto3, json, os\n${fromSecret}\nprint(headers["Authorization"][:10], len(headers["Authorization"]))`;
   const { stdout } = await promisify(execFile)(python, ['-c', program], { env: environment });
   expect(stdout).toMatch(/^Bearer eyJ \d{3}/);
 });

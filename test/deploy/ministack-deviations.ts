@@ -26,6 +26,22 @@ export const deviations = {
     instead:
       'In the copy that MiniStack gets, the two conditions are taken out. That the template has them is checked in template.deploy.ts.',
   },
+  noSourceFunction: {
+    aws: 'Lambda tells IAM which function the role is used by: lambda:SourceFunctionArn.',
+    ministack: 'It does not, so a statement with this condition never allows anything.',
+    instead:
+      'In the copy that MiniStack gets, the condition is taken out, and the refusal with it. That the template has both is checked in template.deploy.ts.',
+  },
+  principalIsSession: {
+    aws: "aws:PrincipalArn of whoever has assumed a role is the role's ARN.",
+    ministack: "It is the session's.",
+    instead: 'In the policies of the secrets that MiniStack gets, sessions of a role stand in its place.',
+  },
+  noCloudTrail: {
+    aws: 'CloudTrail hands the API calls of the account to EventBridge.',
+    ministack: 'It does not, so no rule on them ever fires.',
+    instead: "The deployed rules' patterns are asked (TestEventPattern) about events as CloudTrail documents them.",
+  },
   plainHttp: {
     aws: 'Every service is reached over TLS.',
     ministack: 'It listens over plain HTTP, so policies that deny aws:SecureTransport false deny everybody.',
@@ -78,7 +94,7 @@ export const unknownTypes = ['AWS::SecretsManager::ResourcePolicy', 'AWS::Secret
 
 const unknownConditions = ['kms:SigningAlgorithm', 'kms:MessageType'];
 
-/** The packaged template as MiniStack can take it: `unknownTypes`, `refOfSecret`, `noConditionsOnSign`, `plainHttp`. */
+/** The packaged template as MiniStack can take it: `unknownTypes`, `refOfSecret`, `noConditionsOnSign`, `noSourceFunction`, `plainHttp`. */
 export function forMinistack(template: Template): Template {
   const left = [...unknownTypes, 'AWS::SQS::QueuePolicy'];
   const known = Object.entries(template.Resources).filter(([, { Type }]) => !left.includes(Type));
@@ -86,11 +102,19 @@ export function forMinistack(template: Template): Template {
   const copy: Template = { ...template, Resources: Object.fromEntries(known) };
   return JSON.parse(JSON.stringify(copy), (key, value) => {
     if (typeof value !== 'object' || value === null) return value;
+    if (Array.isArray(value)) return value.filter((one) => one?.Sid !== 'SignFromTheFunctionsOnly');
     if (secrets.has(value.Ref)) return { 'Fn::GetAtt': [value.Ref, 'Id'] };
+    if (key === 'Condition') delete value.ArnEquals?.['lambda:SourceFunctionArn'];
     if (key === 'StringEquals') for (const condition of unknownConditions) delete value[condition];
     return value;
   });
 }
+
+/** The policy of a secret as MiniStack can take it: `principalIsSession`. */
+export const policyForMinistack = (policy: string): string =>
+  policy
+    .replaceAll(/arn:aws:iam::(\d+):role\/([\w+=,.@-]+)/g, 'arn:aws:sts::$1:assumed-role/$2/*')
+    .replaceAll('"ArnNotEquals"', '"ArnNotLike"');
 
 export interface Answer {
   readonly status: number;

@@ -1,9 +1,11 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { rules } from '../../infra/check-parameters.ts';
+import { type Suppression, suppressions } from '../../infra/suppressions.ts';
 import { bundleHandler } from '../../sandbox/bundle.ts';
 import { ensureVenv, requirementsIn } from '../support/python-server.ts';
 import { packageService, root, type ServicePackage, type Template } from './support/package-service.ts';
@@ -12,42 +14,59 @@ import { type Statement, statementsOf } from './support/statements.ts';
 const run = promisify(execFile);
 const text = (path: string) => readFile(join(root, path), 'utf8');
 
-/** Findings of cfn-lint that are not ours to mend. */
-const excused = [
-  // osls adds DependsOn for the role, which the reference to the role implies already.
-  { Rule: 'W3005', Path: ['Resources', 'BrokerLambdaFunction', 'DependsOn', 2] },
-];
-
 /** Statements that may name `*`, each with the reason. Everything else must name what it is about. */
 const wildcards: Record<string, string> = {
-  'SigningKey/AdministratorsManage': 'In a key policy, * is this key.',
-  'SigningKey/BrokerSigns': 'In a key policy, * is this key.',
-  'SigningKey/PublicKeyCanBeRead': 'In a key policy, * is this key.',
+  'CurrentSigningKey/AdministratorsManage': 'In a key policy, * is this key.',
+  'CurrentSigningKey/BrokerSigns': 'In a key policy, * is this key.',
+  'CurrentSigningKey/PublicKeyCanBeRead': 'In a key policy, * is this key.',
+  'NextSigningKey/AdministratorsManage': 'In a key policy, * is this key.',
+  'NextSigningKey/BrokerSigns': 'In a key policy, * is this key.',
+  'NextSigningKey/PublicKeyCanBeRead': 'In a key policy, * is this key.',
   'SecretsKey/AdministratorsManage': 'In a key policy, * is this key.',
   'SecretsKey/UsedThroughSecretsManager': 'In a key policy, * is this key.',
   'LogKey/AdministratorsManage': 'In a key policy, * is this key.',
   'LogKey/CloudWatchLogsUses': 'In a key policy, * is this key.',
   'TokenSecretPolicy/NobodyOutsideTheAccount': 'Denies. In the policy of a secret, * is this secret.',
   'ClientCertificateSecretPolicy/NobodyOutsideTheAccount': 'Denies. In the policy of a secret, * is this secret.',
+  'ClientCertificateSecretPolicy/OnlyReadersRead': 'Denies. In the policy of a secret, * is this secret.',
   'DeadLettersOverTlsOnly/OverTlsOnly': 'Denies. In the policy of a queue, * is this queue.',
   'ServerlessDeploymentBucketPolicy/': 'Denies what does not come over TLS. Made by osls.',
   'BrokerPolicy/SendTraces': 'X-Ray has no resources for these two actions. Only with tracing.',
 };
 
-const existing = {
+const topics = {
+  criticalTopicArn: 'arn:aws:sns:eu-west-1:111122223333:critical',
+  warningTopicArn: 'arn:aws:sns:eu-west-1:111122223333:warning',
+};
+const deployer = 'arn:aws:iam::111122223333:role/deployer';
+const breakGlass = 'arn:aws:iam::111122223333:role/break-glass';
+const payments = 'arn:aws:iam::111122223333:role/payments';
+
+/** Everything that can be on, and secrets that exist already. */
+const full = {
+  ...topics,
   onboarded: 'true',
   tracing: 'Active',
-  alarmTopicArn: 'arn:aws:sns:eu-west-1:111122223333:alarms',
-  existingSigningKeyArn: 'arn:aws:kms:eu-west-1:111122223333:key/11111111-2222-3333-4444-555555555555',
+  logKey: 'own',
+  dashboard: 'true',
+  compositeAlarm: 'true',
+  nextKeyId: 'example-key-2',
+  keyAdministrators: `${deployer},${breakGlass}`,
+  certificateReaders: payments,
+  codeSigningConfigArn: 'arn:aws:lambda:eu-west-1:111122223333:code-signing-config:csc-0123456789abcdefg',
   existingSecretsKeyArn: 'arn:aws:kms:eu-west-1:111122223333:key/66666666-7777-8888-9999-000000000000',
   existingTokenSecretArn: 'arn:aws:secretsmanager:eu-west-1:111122223333:secret:d1/token-AbCdEf',
   existingClientCertificateSecretArn: 'arn:aws:secretsmanager:eu-west-1:111122223333:secret:d1/certificate-AbCdEf',
 };
+/** Nothing that can be left out. */
+const bare = { reservedConcurrency: 'none', keyId: 'none', nextKeyId: 'example-key-2', activeSigningKey: 'next' };
 
 let folder: string;
 let python: string;
 let example: ServicePackage;
 let template: Template;
+let withAll: ServicePackage;
+let withLittle: ServicePackage;
 let statements: readonly Statement[];
 
 beforeAll(async () => {
@@ -56,37 +75,136 @@ beforeAll(async () => {
   ({ python } = await ensureVenv('deploy-tools', requirements));
   example = await packageService(join(folder, 'example'));
   template = example.template;
+  withAll = await packageService(join(folder, 'all'), { parameters: full });
+  withLittle = await packageService(join(folder, 'little'), { parameters: bare });
   statements = statementsOf(template);
 });
 
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-describe('cfn-lint has no findings', () => {
-  test('when the stack makes everything', async () => {
-    expect(await lint(example.templateFile)).toEqual([]);
+interface Found {
+  readonly rule: string;
+  readonly resource: string;
+  readonly message: string;
+}
+
+/** @returns What no suppression is for, and the suppressions that are for nothing. */
+function judged(tool: Suppression['tool'], found: readonly Found[]) {
+  const own = suppressions.filter((one) => one.tool === tool);
+  const matches = (one: Suppression, { rule, resource }: Found) =>
+    one.rule === rule && one.resources.includes(resource);
+  return {
+    findings: found.filter((finding) => !own.some((one) => matches(one, finding))),
+    idle: own.filter((one) => !found.some((finding) => matches(one, finding))),
+  };
+}
+
+const packages = () => [example, withAll, withLittle];
+
+test('cfn-lint finds nothing that infra/suppressions.ts does not answer', async () => {
+  const files = packages().map(({ templateFile }) => templateFile);
+  expect(judged('cfn-lint', await lint(files))).toEqual({ findings: [], idle: [] });
+});
+
+async function lint(files: readonly string[]): Promise<Found[]> {
+  const main = 'import sys; from cfnlint.runner import main; sys.exit(main())';
+  const args = ['-c', main, '--format', 'json', '--regions', 'eu-west-1', '--template', ...files];
+  // It ends with an error code when it has findings.
+  const { stdout } = await run(python, args).catch((failed: { stdout: string }) => failed);
+  const findings: { Rule: { Id: string }; Location: { Path: unknown[] }; Message: string }[] = JSON.parse(
+    stdout || '[]',
+  );
+  return findings.map(({ Rule, Location, Message }) => ({
+    rule: Rule.Id,
+    resource: String(Location.Path[1]),
+    message: `${Location.Path.join('/')}: ${Message}`,
+  }));
+}
+
+describe('checkov', () => {
+  let found: ReadonlyMap<string, readonly Found[]>;
+  const spoiltFile = () => join(folder, 'spoilt.json');
+
+  beforeAll(async () => {
+    await writeFile(spoiltFile(), JSON.stringify(spoilt(withAll.template)));
+    found = await checkov([...packages().map(({ templateFile }) => templateFile), spoiltFile()]);
   });
 
-  test('when key and secrets exist already, and traces are on', async () => {
-    const other = await packageService(join(folder, 'existing'), { parameters: existing });
-    expect(await lint(other.templateFile)).toEqual([]);
+  test('finds nothing that infra/suppressions.ts does not answer', () => {
+    const all = packages().flatMap(({ templateFile }) => found.get(templateFile) ?? []);
+    expect(judged('checkov', all)).toEqual({ findings: [], idle: [] });
+  });
+
+  test('has rules of our own, and each of them bites', () => {
+    const bitten = new Set(
+      found
+        .get(spoiltFile())
+        ?.map(({ rule }) => rule)
+        .filter((rule) => rule.startsWith('CKV_D1_')),
+    );
+    expect([...bitten].sort()).toEqual(Array.from({ length: 7 }, (_, index) => `CKV_D1_${index + 1}`));
   });
 });
 
-interface Finding {
-  readonly Rule: { readonly Id: string };
-  readonly Location: { readonly Path: readonly unknown[] };
-  readonly Message: string;
+/** What was once wrong with the template, all at once. checkov leaves out what a condition leaves out. */
+function spoilt(template: Template): Template {
+  const spoiltTemplate = structuredClone(template) as { Resources: Record<string, Spoilable> };
+  const { Resources } = spoiltTemplate;
+  const of = (id: string): Spoilable => {
+    const resource = Resources[id];
+    if (!resource) throw new Error(`There is no resource ${id}.`);
+    return resource;
+  };
+  of('CurrentSigningKey').Properties.MultiRegion = false;
+  of('CurrentSigningKey').Properties.KeyPolicy.Statement[0].Action.push('kms:CreateGrant');
+  delete of('BrokerPolicy').Properties.PolicyDocument.Statement[0].Condition.ArnEquals;
+  of('TokenExpiring').Properties.Dimensions.splice(1, 1);
+  of('FailedInvocationsArrive').Properties.MetricName = 'ApproximateNumberOfMessagesVisible';
+  of('SignedByAnother').Properties.State = 'ENABLED';
+  of('Tick').Properties.Target.Arn = { 'Fn::GetAtt': ['BrokerLambdaFunction', 'Arn'] };
+  return spoiltTemplate as unknown as Template;
 }
 
-async function lint(file: string): Promise<unknown[]> {
-  const main = 'import sys; from cfnlint.runner import main; sys.exit(main())';
-  const args = ['-c', main, '--format', 'json', '--regions', 'eu-west-1', '--template', file];
+interface Spoilable {
+  // biome-ignore lint/suspicious/noExplicitAny: whatever a resource has; a test spoils it.
+  readonly Properties: any;
+}
+
+async function checkov(files: readonly string[]): Promise<Map<string, Found[]>> {
+  const requirements = requirementsIn(new URL('support/checkov.requirements.txt', import.meta.url));
+  const venv = await ensureVenv('checkov', requirements);
+  const rules = join(import.meta.dirname, 'checkov');
+  const args = [
+    '-m',
+    'checkov.main',
+    '--skip-download',
+    '--framework',
+    'cloudformation',
+    '--external-checks-dir',
+    rules,
+    '--quiet',
+    '-o',
+    'json',
+  ];
+  const options = { maxBuffer: 64 * 1024 * 1024, env: { ...process.env, PYTHONDONTWRITEBYTECODE: '1' } };
   // It ends with an error code when it has findings.
-  const { stdout } = await run(python, args).catch((failed: { stdout: string }) => failed);
-  const findings: Finding[] = stdout === '' ? [] : JSON.parse(stdout);
-  return findings
-    .map(({ Rule, Location, Message }) => ({ Rule: Rule.Id, Path: Location.Path, Message }))
-    .filter(({ Rule, Path }) => !excused.some((one) => one.Rule === Rule && `${one.Path}` === `${Path}`));
+  const { stdout } = await run(venv.python, [...args, ...files.flatMap((file) => ['-f', file])], options).catch(
+    (failed: { stdout: string }) => failed,
+  );
+  const found = new Map<string, Found[]>();
+  const { failed_checks }: { failed_checks: Failed[] } = JSON.parse(stdout).results;
+  for (const { file_abs_path, check_id, resource, check_name } of failed_checks) {
+    const finding = { rule: check_id, resource: resource.split('.')[1] ?? '', message: check_name };
+    found.set(file_abs_path, [...(found.get(file_abs_path) ?? []), finding]);
+  }
+  return found;
+}
+
+interface Failed {
+  readonly file_abs_path: string;
+  readonly check_id: string;
+  readonly check_name: string;
+  readonly resource: string;
 }
 
 describe('the zip', () => {
@@ -127,7 +245,9 @@ describe('policies', () => {
   });
 
   test('give the broker these actions, and no other', () => {
-    const actions = statements.filter(({ resource }) => resource === 'BrokerPolicy').flatMap(({ actions }) => actions);
+    const actions = statements
+      .filter(({ resource, effect }) => resource === 'BrokerPolicy' && effect === 'Allow')
+      .flatMap(({ actions }) => actions);
     expect(actions.sort()).toEqual([
       'kms:Decrypt',
       'kms:GenerateDataKey',
@@ -146,14 +266,67 @@ describe('policies', () => {
   });
 
   test('let the broker alone sign, and only digests with ECDSA_SHA_256', () => {
-    const signing = statements.filter(({ actions }) => actions.includes('kms:Sign'));
-    expect(signing.map(named)).toEqual(['SigningKey/BrokerSigns', 'BrokerPolicy/Sign']);
+    const signing = statements.filter(({ actions, effect }) => actions.includes('kms:Sign') && effect === 'Allow');
+    expect(signing.map(named)).toEqual([
+      'CurrentSigningKey/BrokerSigns',
+      'NextSigningKey/BrokerSigns',
+      'BrokerPolicy/Sign',
+    ]);
     for (const { condition } of signing) {
-      expect(condition).toEqual({
+      expect(condition).toMatchObject({
         StringEquals: { 'kms:SigningAlgorithm': 'ECDSA_SHA_256', 'kms:MessageType': 'DIGEST' },
       });
     }
     expect(signing[0]?.principal).toEqual({ AWS: { 'Fn::GetAtt': ['BrokerRole', 'Arn'] } });
+  });
+
+  test('let the role use keys and secrets from its functions only', () => {
+    const own = statements.filter(({ resource }) => resource === 'BrokerPolicy');
+    const bound = own.filter(({ condition }) => JSON.stringify(condition ?? {}).includes('lambda:SourceFunctionArn'));
+    expect(bound.map(({ sid }) => sid)).toEqual([
+      'Sign',
+      'SignFromTheFunctionsOnly',
+      'KeepToken',
+      'ReadClientCertificate',
+    ]);
+    // The key policy alone lets the role sign, so that it is refused elsewhere must be said.
+    expect(bound[1]).toMatchObject({ effect: 'Deny', actions: ['kms:Sign'], resources: bound[0]?.resources });
+    expect(Object.keys(bound[1]?.condition ?? {})).toEqual(['ArnNotEquals']);
+    for (const { condition } of bound) {
+      const arns = JSON.stringify(condition);
+      for (const name of ['example"', 'example-ticks"', 'example-candidate"']) {
+        expect(arns).toContain(`function:d1-token-broker-${name}`);
+      }
+      expect(arns).not.toContain('*');
+    }
+  });
+
+  test('let the role use the inactive signing key only while there is one', () => {
+    const sign = statements.find((statement) => named(statement) === 'BrokerPolicy/Sign');
+    const one = (name: string) => ({
+      'Fn::If': [`Has${name}SigningKey`, { 'Fn::GetAtt': [`${name}SigningKey`, 'Arn'] }, { Ref: 'AWS::NoValue' }],
+    });
+    expect(sign?.resources).toEqual([one('Current'), one('Next')]);
+  });
+
+  test('refuse the client certificate to all but the broker and certificateReaders, and nothing else', () => {
+    const of = (name: ServicePackage) =>
+      statementsOf(name.template).find(({ sid }) => sid === 'OnlyReadersRead') as Statement;
+    const broker = { 'Fn::GetAtt': ['BrokerRole', 'Arn'] };
+    expect(of(example)).toMatchObject({
+      effect: 'Deny',
+      principal: '*',
+      actions: ['secretsmanager:GetSecretValue'],
+      condition: { ArnNotEquals: { 'aws:PrincipalArn': [broker] } },
+    });
+    expect(of(withAll).condition).toEqual({ ArnNotEquals: { 'aws:PrincipalArn': [broker, payments] } });
+    expect(example.template.Resources['ClientCertificateReaderPolicy']?.Condition).toBe('AllowsCertificateReaders');
+  });
+
+  test('name every administrator of the keys that the list has', () => {
+    const administration = statementsOf(withAll.template).filter(({ sid }) => sid === 'AdministratorsManage');
+    expect(administration.length).toBeGreaterThanOrEqual(3);
+    for (const { principal } of administration) expect(principal).toEqual({ AWS: [deployer, breakGlass] });
   });
 
   test('have a line for each action in docs/iam.md', async () => {
@@ -163,21 +336,75 @@ describe('policies', () => {
   });
 });
 
-describe('what must survive the stack', () => {
+describe('what must survive the stack, and not a deployment that failed', () => {
   test.each([
-    'SigningKey',
-    'SigningKeyAlias',
+    'CurrentSigningKey',
+    'NextSigningKey',
     'SecretsKey',
     'TokenSecret',
     'TokenSecretPolicy',
     'ClientCertificateSecret',
     'ClientCertificateSecretPolicy',
-  ])('%s is retained', (id) => {
-    expect(template.Resources[id]).toMatchObject({ DeletionPolicy: 'Retain', UpdateReplacePolicy: 'Retain' });
+  ])('%s', (id) => {
+    expect(template.Resources[id]).toMatchObject({
+      DeletionPolicy: 'RetainExceptOnCreate',
+      UpdateReplacePolicy: 'Retain',
+    });
   });
 });
 
-describe('packaging stops', () => {
+describe('the functions', () => {
+  const properties = (id: string, of = template) => of.Resources[`${id}LambdaFunction`]?.Properties ?? {};
+
+  test('have the same code, role, log, time and memory; the ticks have a concurrency of their own', () => {
+    const shared = ['Code', 'Role', 'Handler', 'Timeout', 'MemorySize', 'Runtime', 'LoggingConfig'];
+    for (const id of ['Ticks', 'Candidate']) {
+      for (const name of shared) expect(properties(id)[name], name).toEqual(properties('Broker')[name]);
+    }
+    expect(properties('Broker')['ReservedConcurrentExecutions']).toBe(5);
+    expect(properties('Ticks')['ReservedConcurrentExecutions']).toBe(2);
+  });
+
+  test('reserve nothing when told so, and the ticks still have their own', () => {
+    const noValue = { Ref: 'AWS::NoValue' };
+    expect(properties('Broker', withLittle.template)['ReservedConcurrentExecutions']).toEqual(noValue);
+    expect(properties('Ticks', withLittle.template)['ReservedConcurrentExecutions']).toEqual(noValue);
+  });
+
+  test('share the work: the schedule and the rotation go to the ticks, callers to the broker', () => {
+    const arnOf = (id: string) => ({ 'Fn::GetAtt': [`${id}LambdaFunction`, 'Arn'] });
+    const { Resources } = template;
+    expect(Resources['Tick']?.Properties['Target']).toMatchObject({ Arn: arnOf('Ticks') });
+    expect(Resources['RotationSchedule']?.Properties).toMatchObject({ RotationLambdaARN: arnOf('Ticks') });
+    const invoking = statements.filter(({ actions }) => actions.includes('lambda:InvokeFunction'));
+    expect(invoking.map(({ resource, resources }) => [resource, resources[0]])).toEqual([
+      ['SchedulerPolicy', arnOf('Ticks')],
+      ['TokenInvokerPolicy', arnOf('Broker')],
+    ]);
+  });
+
+  test('take signed code only, when a code signing configuration is given', () => {
+    for (const id of ['Broker', 'Ticks', 'Candidate']) {
+      expect(properties(id, withAll.template)['CodeSigningConfigArn']).toBe(full.codeSigningConfigArn);
+      expect(properties(id)['CodeSigningConfigArn']).toEqual({ Ref: 'AWS::NoValue' });
+    }
+  });
+});
+
+test('both signing keys can be replicated, each with an alias and a kid of its own', () => {
+  for (const name of ['Current', 'Next']) {
+    expect(template.Resources[`${name}SigningKey`]?.Properties).toMatchObject({ MultiRegion: true });
+    expect(template.Resources[`${name}SigningKeyAlias`]?.Properties).toEqual({
+      AliasName: `alias/d1-token-broker-example-signing-${name.toLowerCase()}`,
+      TargetKeyId: { Ref: `${name}SigningKey` },
+    });
+    expect(withAll.template.Parameters?.[`${name}KeyId`]).toMatchObject({
+      Default: name === 'Current' ? 'example-key-1' : 'example-key-2',
+    });
+  }
+});
+
+describe('packaging stops, and says nothing but why', () => {
   const failure = (options: Parameters<typeof packageService>[1]) =>
     packageService(join(folder, 'refused'), options).then(
       () => 'it did not',
@@ -185,16 +412,20 @@ describe('packaging stops', () => {
     );
 
   test('when a parameter is missing, and names it', async () => {
-    expect(await failure({ stage: 'staging' })).toContain('parameter issuerId is missing; it must be 1-64 of');
-  });
-
-  test('when a parameter is wrong, and names it, its value and the rule', async () => {
-    expect(await failure({ parameters: { environment: 'prod' } })).toContain(
-      'parameter environment is "prod"; it must be `production`, `staging`, `develop`, or',
+    const { issuerId, keyId } = rules;
+    expect(await failure({ stage: 'staging' })).toBe(
+      [
+        'infra/params.yml, stage "staging":',
+        `  parameter issuerId is missing; it must be ${issuerId?.rule}.`,
+        `  parameter keyId is missing; it must be ${keyId?.rule}.`,
+        '',
+      ].join('\n'),
     );
   });
 
-  test('when the stage is not in the file, and names those that are', async () => {
-    expect(await failure({ stage: 'prodution' })).toContain('it has example, staging, production');
+  test('when the command line misspells one, or the stage', async () => {
+    expect(await failure({ stage: 'prodution', parameters: { isuerId: 'ISSUER0001' } })).toMatch(
+      /parameter isuerId is not known; check its spelling in default, prodution and --param\.\n {2}the file has no stage "prodution"; it has example, staging, production\.\n$/,
+    );
   });
 });

@@ -189,13 +189,6 @@ describe('the log', () => {
         step_milliseconds: { read_secret: 3, load_certificate: 0, sign: 7, exchange: 11, write_secret: 13 },
       },
     ]);
-    expect(totals()).toMatchObject({
-      ReadSecretTime: ['Milliseconds', 3],
-      LoadCertificateTime: ['Milliseconds', 0],
-      SignTime: ['Milliseconds', 7],
-      ExchangeTime: ['Milliseconds', 11],
-      WriteSecretTime: ['Milliseconds', 13],
-    });
   });
 
   it('warns at once, before what it warns of is overwritten', async () => {
@@ -292,68 +285,52 @@ describe('a failure says whether it is tried again', () => {
     expect(output.logs()[0]).not.toHaveProperty('issuer_id');
     expect(output.metrics().map(({ name, dimensions }) => [name, dimensions])).toEqual([
       ['Failures', { service: 'd1-token-broker', error_code: 'SIGNING_FAILED' }],
-      ['Calls', { service: 'd1-token-broker' }],
     ]);
   });
 });
 
 describe('the metrics', () => {
-  it('of a refresh', async () => {
+  it('of a refresh, of a tick that has nothing to do, of a call that read the secret: what is left of the token', async () => {
     const { container } = await open();
-    await container().tick();
-
-    expect(totals()).toEqual({
-      Ticks: ['Count', 1],
-      ReadSecretTime: ['Milliseconds', 0],
-      LoadCertificateTime: ['Milliseconds', 0],
-      SignTime: ['Milliseconds', 0],
-      ExchangeTime: ['Milliseconds', 0],
-      WriteSecretTime: ['Milliseconds', 0],
-      SecondsLeft: ['Seconds', 900],
-      CertificateDaysLeft: ['Count', aboutAYear],
-      RefreshSucceeded: ['Count', 1],
-    });
-    for (const { namespace, dimensions } of output.metrics()) {
-      expect(namespace).toBe('D1TokenBroker');
-      expect(dimensions).toEqual(own);
-    }
+    const tellsSecondsLeft = async (work: () => Promise<unknown>) => {
+      output.clear();
+      await work();
+      expect(totals()).toEqual({ SecondsLeft: ['Seconds', 900] });
+      for (const { namespace, dimensions } of output.metrics()) {
+        expect(namespace).toBe('D1TokenBroker');
+        expect(dimensions).toEqual(own);
+      }
+    };
+    await tellsSecondsLeft(() => container().tick());
+    await tellsSecondsLeft(() => container().tick());
+    await tellsSecondsLeft(() => container().token());
   });
 
-  it('of a tick that has nothing to do', async () => {
-    const { container } = await open();
-    await container().tick();
-    output.clear();
-    await container().tick();
-
-    expect(totals()).toEqual({
-      Ticks: ['Count', 1],
-      ReadSecretTime: ['Milliseconds', 0],
-      SecondsLeft: ['Seconds', 900],
-    });
-  });
-
-  it('of calls, by where the token came from', async () => {
+  it('of a call that is answered from memory: none', async () => {
     const { container } = await open();
     const warm = container();
     await warm.token();
-    expect(totals()).toMatchObject({
-      Calls: ['Count', 1],
-      ServedFromExchange: ['Count', 1],
-      RefreshSucceeded: ['Count', 1],
-    });
-
     output.clear();
     await warm.token();
-    expect(totals()).toEqual({ Calls: ['Count', 1], ServedFromMemory: ['Count', 1] });
 
-    output.clear();
-    await container().token();
-    expect(totals()).toEqual({
-      Calls: ['Count', 1],
-      ServedFromSecret: ['Count', 1],
-      ReadSecretTime: ['Milliseconds', 0],
-      SecondsLeft: ['Seconds', 900],
+    expect(output.metrics()).toEqual([]);
+    expect(output.logs()).toMatchObject([{ source: 'memory' }]);
+  });
+
+  it('carry the stage, so that two stages with one issuer share none', () => {
+    const journal = new Journal(new FakeClock(), () => {});
+    journal.storedExpiresAt = 2_000_000_000;
+    const invocation: Invocation = { kind: 'refresh', correlationId: 'tick-1', journal, durationMilliseconds: 0 };
+    const error = new BrokerError({ code: 'SIGNING_FAILED', what: 'No.', remedy: 'Wait.', retryable: true });
+    const identities = ['staging', 'production'].map((stage) => {
+      output.clear();
+      createTelemetry('ISSUER0001', new FakeClock(), stage).failed(invocation, error);
+      return output.metrics().map(({ name, dimensions }) => JSON.stringify([name, dimensions]));
     });
+
+    expect(identities[0]).toHaveLength(2);
+    expect(identities[0]?.filter((identity) => identities[1]?.includes(identity))).toEqual([]);
+    expect(output.metrics()[0]?.dimensions).toMatchObject({ ...own, stage: 'production' });
   });
 
   it('of a refresh that failed: how long consumers still have, and the failure by its code', async () => {
@@ -367,12 +344,7 @@ describe('the metrics', () => {
     isDown = true;
     await expect(container({ environment: { D1_EXCHANGE_ATTEMPTS: '1' } }).tick()).rejects.toThrow();
 
-    expect(totals()).toMatchObject({
-      Ticks: ['Count', 1],
-      SecondsLeft: ['Seconds', 200],
-      RefreshFailed: ['Count', 1],
-    });
-    expect(totals()).not.toHaveProperty('RefreshSucceeded');
+    expect(totals()).toEqual({ SecondsLeft: ['Seconds', 200] });
     expect(failures()).toEqual([
       {
         name: 'Failures',
@@ -410,19 +382,11 @@ describe('the metrics', () => {
     await sandbox.secretsManager.handle('DeleteSecret', { SecretId: TOKEN_SECRET });
     await expect(container().tick()).rejects.toMatchObject({ code: 'TOKEN_SECRET_MISSING' });
 
-    expect(totals()).not.toHaveProperty('SecondsLeft');
-    expect(totals()).toMatchObject({ RefreshFailed: ['Count', 1] });
+    expect(totals()).toEqual({});
+    expect(failures()).toMatchObject([{ dimensions: { error_code: 'TOKEN_SECRET_MISSING' } }]);
   });
 
-  it('count a call that failed as no failed refresh: the schedule has its own alarm', async () => {
-    const { container } = await open({ d1Intercept: async () => d1IsDown });
-    await expect(container().token()).rejects.toThrow();
-
-    expect(totals()).not.toHaveProperty('RefreshFailed');
-    expect(failures()).toHaveLength(1);
-  });
-
-  it('tell when the client certificate ends', async () => {
+  it('tell at every refresh when the client certificate ends, if that is within 30 days', async () => {
     const { sandbox, container, clock } = await open();
     const notAfter = new Date(clock.now() + 10.5 * 86_400_000);
     await sandbox.secretsManager.handle('PutSecretValue', {
@@ -436,6 +400,20 @@ describe('the metrics', () => {
     expect(output.logs()).toMatchObject([{ certificate_days_left: 10 }]);
   });
 
+  it('and else in one hour of the day, because a metric is paid by the hour in which it is told', async () => {
+    const hours: number[] = [];
+    for (let hour = 0; hour < 24; hour += 1) {
+      const clock = new FakeClock({ startsAt: Date.UTC(2026, 10, 25, hour, 30) });
+      const journal = new Journal(clock, () => {});
+      journal.certificateDaysLeft = 30;
+      output.clear();
+      const invocation: Invocation = { kind: 'refresh', correlationId: 'tick-1', journal, durationMilliseconds: 0 };
+      createTelemetry('ISSUER0001', clock).succeeded(invocation, { reason: 'due' });
+      if ('CertificateDaysLeft' in totals()) hours.push(hour);
+    }
+    expect(hours).toEqual([6]);
+  });
+
   it('of one invocation stay out of the next', async () => {
     const { container } = await open();
     const warm = container();
@@ -444,7 +422,6 @@ describe('the metrics', () => {
     await warm.tick();
 
     expect(failures()).toEqual([]);
-    expect(totals()).toMatchObject({ Ticks: ['Count', 1] });
-    expect(totals()).not.toHaveProperty('Calls');
+    expect(totals()).toEqual({ SecondsLeft: ['Seconds', 900] });
   });
 });

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { build } from 'esbuild';
 import esbuildOptions from '../../../esbuild.config.js';
+import { CONSUMER_ROLE } from './deployment.ts';
 import { ACCOUNT_ID } from './ministack.ts';
 import type { Outputs, Template } from './package-service.ts';
 
@@ -24,15 +25,23 @@ export async function packageConsumer(python: string, folder: string): Promise<B
   return readFile(zipFile);
 }
 
-/** A bank's own stack: one function, whose role holds the broker's policy token-reader and nothing else. */
-export function consumerTemplate({ broker, zipKey }: { broker: Outputs; zipKey: string }): Template {
+/** A bank's own stack: one function, whose role holds the broker's policies to read token and client certificate, and no other. */
+export function consumerTemplate({
+  broker,
+  zipKey,
+  issuerUrl,
+}: {
+  broker: Outputs;
+  zipKey: string;
+  issuerUrl: string;
+}): Template {
   return {
     Resources: {
       ConsumerRole: {
         Type: 'AWS::IAM::Role',
         Properties: {
-          RoleName: 'consumer',
-          ManagedPolicyArns: [broker['TokenReaderPolicyArn']],
+          RoleName: CONSUMER_ROLE,
+          ManagedPolicyArns: [broker['TokenReaderPolicyArn'], broker['ClientCertificateReaderPolicyArn']],
           AssumeRolePolicyDocument: {
             Version: '2012-10-17',
             Statement: [
@@ -58,7 +67,13 @@ export function consumerTemplate({ broker, zipKey }: { broker: Outputs; zipKey: 
           Timeout: 30,
           Role: { 'Fn::GetAtt': ['ConsumerRole', 'Arn'] },
           Code: { S3Bucket: broker['ServerlessDeploymentBucketName'], S3Key: zipKey },
-          Environment: { Variables: { TOKEN_SECRET_ARN: broker['TokenSecretArn'] } },
+          Environment: {
+            Variables: {
+              D1_TOKEN_SECRET_ID: broker['TokenSecretArn'],
+              D1_CLIENT_CERTIFICATE_SECRET_ID: broker['ClientCertificateSecretArn'],
+              D1_ISSUER_URL: issuerUrl,
+            },
+          },
         },
       },
     },

@@ -13,13 +13,16 @@ import {
 } from '@aws-sdk/client-secrets-manager';
 import { parseTokenRecord } from '../../../src/shared/token-record.ts';
 import { ensureVenv, requirementsIn } from '../../support/python-server.ts';
-import { forMinistack } from '../ministack-deviations.ts';
+import { forMinistack, policyForMinistack } from '../ministack-deviations.ts';
 import { ISSUER_ID, KEY_ID, startD1 } from './d1.ts';
 import { ACCOUNT_ID, credentials, REGION, startMinistack } from './ministack.ts';
-import { packageService } from './package-service.ts';
+import { type Outputs, packageService, type ServicePackage, type Template } from './package-service.ts';
 import { DeployedStack } from './stack.ts';
 
 export const STAGE = 'deploytest';
+/** What a bank's own stack calls its role: infra/params.yml names it before the role is there. */
+export const CONSUMER_ROLE = 'consumer';
+export const CONSUMER_ROLE_ARN = `arn:aws:iam::${ACCOUNT_ID}:role/${CONSUMER_ROLE}`;
 export const STACK = `d1-token-broker-${STAGE}`;
 
 export type Deployment = Awaited<ReturnType<typeof deploy>>;
@@ -39,11 +42,17 @@ export async function deploy() {
   const secretsManager = new SecretsManagerClient(place);
   const lambda = new LambdaClient(place);
 
-  const packaging = {
-    stage: STAGE,
-    parameters: { issuerId: ISSUER_ID, keyId: KEY_ID, environment: d1.server.baseUrl, onboarded: 'true' },
+  const parameters = {
+    issuerId: ISSUER_ID,
+    keyId: KEY_ID,
+    environment: d1.server.baseUrl,
+    onboarded: 'true',
+    criticalTopicArn: `arn:aws:sns:${REGION}:${ACCOUNT_ID}:critical`,
+    warningTopicArn: `arn:aws:sns:${REGION}:${ACCOUNT_ID}:warning`,
+    certificateReaders: CONSUMER_ROLE_ARN,
   };
-  const pack = (name: string) => packageService(join(folder, name), packaging);
+  const pack = (name: string, changes: Readonly<Record<string, string>> = {}, stage = STAGE) =>
+    packageService(join(folder, name), { stage, parameters: { ...parameters, ...changes } });
   const upload = (Bucket: string | undefined, Key: string, Body: Buffer) =>
     s3.send(new PutObjectCommand({ Bucket, Key, Body }));
 
@@ -52,28 +61,47 @@ export async function deploy() {
   const stack = new DeployedStack(cloudFormation, STACK);
   const { ServerlessDeploymentBucketName: bucket } = await stack.create(first.bucketTemplate);
   await upload(bucket, first.zipKey, first.zip);
-  const outputs = await stack.update(forMinistack(first.template));
-  if (outputs === 'unchanged') throw new Error('The stack was empty, and stayed it.');
+  let outputs: Outputs = await changed(forMinistack(first.template));
   const output = (name: string): string => {
     const value = outputs[name];
     if (value === undefined) throw new Error(`The stack has no output ${name}.`);
     return value;
   };
 
+  async function changed(template: Template): Promise<Outputs> {
+    const result = await stack.update(template);
+    if (result === 'unchanged') throw new Error('The stack was to change, and did not.');
+    return result;
+  }
+
   // What MiniStack's CloudFormation can't (ministack-deviations.ts, unknownTypes).
+  const role = await stack.resource('BrokerRole');
+  const brokerRoleArn = `arn:aws:iam::${ACCOUNT_ID}:role/${role.StackResourceDetail?.PhysicalResourceId}`;
   for (const [id, { Type, Properties }] of Object.entries(first.template.Resources)) {
     if (Type !== 'AWS::SecretsManager::ResourcePolicy') continue;
     const SecretId = output(`${id.replace('Policy', '')}Arn`);
-    const policy = JSON.stringify(Properties['ResourcePolicy']).replaceAll(
-      '{"Ref":"AWS::AccountId"}',
-      JSON.stringify(ACCOUNT_ID),
-    );
-    await secretsManager.send(new PutResourcePolicyCommand({ SecretId, ResourcePolicy: policy }));
+    const policy = JSON.stringify(Properties['ResourcePolicy'])
+      .replaceAll('{"Ref":"AWS::AccountId"}', JSON.stringify(ACCOUNT_ID))
+      .replaceAll('{"Fn::GetAtt":["BrokerRole","Arn"]}', JSON.stringify(brokerRoleArn));
+    await secretsManager.send(new PutResourcePolicyCommand({ SecretId, ResourcePolicy: policyForMinistack(policy) }));
+  }
+
+  /** The public key goes to Thales, under its kid. */
+  async function onboard(alias: string, keyId: string): Promise<void> {
+    const { PublicKey } = await kms.send(new GetPublicKeyCommand({ KeyId: alias }));
+    d1.server.provisionIssuer({ issuerId: ISSUER_ID, keyId, publicKey: PublicKey ?? new Uint8Array() });
+  }
+
+  /** As `osls deploy` does it: the package with other parameters, as an update of the stack. */
+  async function redeploy(name: string, changes: Readonly<Record<string, string>>): Promise<ServicePackage> {
+    const again = await pack(name, changes);
+    await upload(bucket, again.zipKey, again.zip);
+    outputs = await changed(forMinistack(again.template));
+    return again;
   }
 
   // The public key goes to Thales; the certificate comes back, and into its secret.
-  const { PublicKey } = await kms.send(new GetPublicKeyCommand({ KeyId: output('SigningKeyAlias') }));
-  d1.server.provisionIssuer({ issuerId: ISSUER_ID, keyId: KEY_ID, publicKey: PublicKey ?? new Uint8Array() });
+  await onboard(output('CurrentSigningKeyAlias'), KEY_ID);
   await secretsManager.send(
     new PutSecretValueCommand({
       SecretId: output('ClientCertificateSecretArn'),
@@ -119,8 +147,11 @@ export async function deploy() {
     pack,
     bucket,
     upload,
-    outputs,
+    outputs: () => outputs,
     output,
+    brokerRoleArn,
+    onboard,
+    redeploy,
     invoke,
     storedToken,
     remove,

@@ -44,6 +44,11 @@ export class DeployedStack {
     return outputs(await this.#settle('UPDATE_COMPLETE'));
   }
 
+  /** After a deployment that failed: CloudFormation takes away what it has made. */
+  async rolledBack(): Promise<void> {
+    await this.#settle('UPDATE_ROLLBACK_COMPLETE', undefined, (status) => status.endsWith('_IN_PROGRESS'));
+  }
+
   async remove(): Promise<void> {
     const StackName = (await this.describe()).StackId ?? this.name;
     await this.#client.send(new DeleteStackCommand({ StackName }));
@@ -60,13 +65,17 @@ export class DeployedStack {
     return this.#client.send(new DescribeStackResourceCommand({ StackName: this.name, LogicalResourceId }));
   }
 
-  async #settle(expected: string, id?: string): Promise<Stack> {
+  async #settle(
+    expected: string,
+    id?: string,
+    isBusy = (status: string) => status.endsWith('_IN_PROGRESS') && !status.includes('ROLLBACK'),
+  ): Promise<Stack> {
     const until = Date.now() + PATIENCE_MILLISECONDS;
     for (;;) {
       const stack = await this.describe(id);
       if (stack.StackStatus === expected) return stack;
-      const busy = stack.StackStatus?.endsWith('_IN_PROGRESS') && !stack.StackStatus.includes('ROLLBACK');
-      if (!busy || Date.now() > until) throw new Error(`Stack ${this.name}: ${await this.#why(id)}`);
+      if (!isBusy(stack.StackStatus ?? '') || Date.now() > until)
+        throw new Error(`Stack ${this.name}: ${await this.#why(id)}`);
       await new Promise((resolve) => setTimeout(resolve, PAUSE_MILLISECONDS));
     }
   }

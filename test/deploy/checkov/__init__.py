@@ -1,0 +1,2 @@
+# checkov imports what this list names.
+__all__ = ["d1_rules"]
