@@ -1,0 +1,96 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { TICKS_AT_ONCE } from '../../infra/check-parameters.ts';
+import { bundleHandler } from '../../sandbox/bundle.ts';
+import { type Container, startContainer } from '../../sandbox/lambda/container.ts';
+import { type Sandbox, startSandbox, TOKEN_SECRET } from '../../sandbox/sandbox.ts';
+import { schedulerTick } from '../../sandbox/scheduler-tick.ts';
+
+// Direct callers who hang on a slow D1 take up every place of the function that they call. The tick has places of its own.
+
+const paramsFile = await readFile(new URL('../../infra/params.yml', import.meta.url), 'utf8');
+const CALLERS_AT_ONCE = Number(/^ {2}reservedConcurrency: (\d+)$/m.exec(paramsFile)?.[1]);
+
+let sandbox: Sandbox;
+let bundle: string;
+let functions: ReservedFunction[];
+/** How many token requests hang, and what lets them go. */
+let hanging: number;
+let release: () => void;
+
+beforeEach(async () => {
+  const released = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  hanging = 0;
+  functions = [];
+  sandbox = await startSandbox({
+    d1Intercept: async (_request, next) => {
+      hanging += 1;
+      if (hanging <= CALLERS_AT_ONCE) await released;
+      return next();
+    },
+  });
+  ({ file: bundle } = await bundleHandler(join(import.meta.dirname, '..', '..', '.build', 'load')));
+});
+
+afterEach(async () => {
+  release();
+  await Promise.all(functions.map((one) => one.close()));
+  await sandbox.close();
+});
+
+/** A function as Lambda runs it: a container for each invocation at once, and none beyond its reserved concurrency. */
+class ReservedFunction {
+  readonly #atOnce: number;
+  readonly #busy = new Set<Promise<unknown>>();
+  readonly #containers: Container[] = [];
+
+  constructor(atOnce: number) {
+    this.#atOnce = atOnce;
+    functions.push(this);
+  }
+
+  /** @throws Error TooManyRequestsException, as Lambda throttles. */
+  async invoke(event: unknown): Promise<unknown> {
+    if (this.#busy.size >= this.#atOnce) throw new Error('TooManyRequestsException');
+    const answer = startContainer(bundle, { ...sandbox.environment }).then((container) => {
+      this.#containers.push(container);
+      return container.invoke(event);
+    });
+    this.#busy.add(answer);
+    return answer.finally(() => this.#busy.delete(answer));
+  }
+
+  close = () => Promise.all(this.#containers.map((container) => container.kill('SIGKILL')));
+}
+
+/** @returns The answers to come, when every caller has got as far as D1 and hangs there. */
+async function callAndHang(broker: ReservedFunction): Promise<Promise<unknown>[]> {
+  const calls = Array.from({ length: CALLERS_AT_ONCE }, () => broker.invoke({}));
+  for (const call of calls) call.catch(() => {});
+  while (hanging < CALLERS_AT_ONCE) await delay(10);
+  return calls;
+}
+
+it('five direct calls that hang on a slow D1 throttle the next call, and would throttle a tick in their place', async () => {
+  expect(CALLERS_AT_ONCE).toBe(5);
+  const broker = new ReservedFunction(CALLERS_AT_ONCE);
+  await callAndHang(broker);
+  await expect(broker.invoke(schedulerTick)).rejects.toThrow('TooManyRequestsException');
+});
+
+it('and do not throttle the tick, which has a function of its own and stores the token meanwhile', async () => {
+  const broker = new ReservedFunction(CALLERS_AT_ONCE);
+  const ticks = new ReservedFunction(TICKS_AT_ONCE);
+  const calls = await callAndHang(broker);
+  expect(await ticks.invoke(schedulerTick)).toMatchObject({ refreshed: true, reason: 'missing' });
+  expect(await sandbox.secretsManager.handle('GetSecretValue', { SecretId: TOKEN_SECRET })).toHaveProperty(
+    'SecretString',
+  );
+  release();
+  const answers = await Promise.all(calls);
+  expect(answers.map((answer) => (answer as { token_type: string }).token_type)).toEqual(Array(5).fill('Bearer'));
+});
