@@ -266,6 +266,11 @@ test('the rules see who else signs, and what leads to signing; not what the brok
     ['signed-by-another', true, trail('kms', 'Sign', { ...key, ...session('admin/alice') })],
     ['signed-by-another', true, trail('kms', 'Sign', { ...key, ...session(`${role}/another-function`) })],
     ['signed-by-another', true, trail('kms', 'Sign', { ...key, userIdentity: { type: 'AWSService' } })],
+    [
+      'signed-by-another',
+      true,
+      trail('kms', 'Sign', { ...named({ keyId: bank.output('CurrentSigningKeyAlias') }), errorCode: 'AccessDenied' }),
+    ],
     ['signed-by-another', false, trail('kms', 'Sign', { ...otherKey, ...session('admin/alice') })],
     ['key-changed', true, trail('kms', 'PutKeyPolicy', { ...key, ...session('admin/alice') })],
     ['key-changed', true, trail('kms', 'CreateGrant', { ...key, ...session('admin/alice') })],

@@ -16,20 +16,22 @@ const CALLERS_AT_ONCE = Number(/^ {2}reservedConcurrency: (\d+)$/m.exec(paramsFi
 let sandbox: Sandbox;
 let bundle: string;
 let functions: ReservedFunction[];
-/** How many token requests hang, and what lets them go. */
-let hanging: number;
+/** Whose token requests hang, and what lets them go. */
+let hanging: Set<string>;
 let release: () => void;
 
 beforeEach(async () => {
   const released = new Promise<void>((resolve) => {
     release = resolve;
   });
-  hanging = 0;
+  hanging = new Set();
   functions = [];
   sandbox = await startSandbox({
-    d1Intercept: async (_request, next) => {
-      hanging += 1;
-      if (hanging <= CALLERS_AT_ONCE) await released;
+    d1Intercept: async ({ headers }, next) => {
+      const caller = String(headers['x-correlation-id']);
+      if (!caller.startsWith('caller-')) return next();
+      hanging.add(caller);
+      await released;
       return next();
     },
   });
@@ -41,6 +43,10 @@ afterEach(async () => {
   await Promise.all(functions.map((one) => one.close()));
   await sandbox.close();
 });
+
+const TIMEOUT_MILLISECONDS = 60_000;
+/** So that a caller still hangs when the last one has got there, on a busy machine too. */
+const patience = { D1_EXCHANGE_TIMEOUT_MILLISECONDS: '30000', D1_EXCHANGE_ATTEMPTS: '1' };
 
 /** A function as Lambda runs it: a container for each invocation at once, and none beyond its reserved concurrency. */
 class ReservedFunction {
@@ -56,9 +62,9 @@ class ReservedFunction {
   /** @throws Error TooManyRequestsException, as Lambda throttles. */
   async invoke(event: unknown): Promise<unknown> {
     if (this.#busy.size >= this.#atOnce) throw new Error('TooManyRequestsException');
-    const answer = startContainer(bundle, { ...sandbox.environment }).then((container) => {
+    const answer = startContainer(bundle, { ...sandbox.environment, ...patience }).then((container) => {
       this.#containers.push(container);
-      return container.invoke(event);
+      return container.invoke(event, TIMEOUT_MILLISECONDS);
     });
     this.#busy.add(answer);
     return answer.finally(() => this.#busy.delete(answer));
@@ -69,9 +75,11 @@ class ReservedFunction {
 
 /** @returns The answers to come, when every caller has got as far as D1 and hangs there. */
 async function callAndHang(broker: ReservedFunction): Promise<Promise<unknown>[]> {
-  const calls = Array.from({ length: CALLERS_AT_ONCE }, () => broker.invoke({}));
+  const calls = Array.from({ length: CALLERS_AT_ONCE }, (_, caller) =>
+    broker.invoke({ action: 'token', correlation_id: `caller-${caller}` }),
+  );
   for (const call of calls) call.catch(() => {});
-  while (hanging < CALLERS_AT_ONCE) await delay(10);
+  while (hanging.size < CALLERS_AT_ONCE) await delay(10);
   return calls;
 }
 
