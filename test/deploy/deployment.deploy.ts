@@ -390,7 +390,7 @@ describe('replacing the signing key is a change of parameters, one at a time', (
 test('a first deployment that fails leaves nothing behind, and the next one goes through', async () => {
   const stage = 'failing';
   const service = await bank.pack('failing', { onboarded: 'false' }, stage);
-  const stack = new DeployedStack(bank.cloudFormation, `d1-token-broker-${stage}`);
+  const stack = new DeployedStack(bank, `d1-token-broker-${stage}`);
   const { ServerlessDeploymentBucketName } = await stack.create(service.bucketTemplate);
   await bank.upload(ServerlessDeploymentBucketName, service.zipKey, service.zip);
   const template = forMinistack(service.template);
@@ -443,7 +443,7 @@ const sum = (left: Calls, right: Calls): Calls => {
   return Object.fromEntries([...names].map((name) => [name, (left[name] ?? 0) + (right[name] ?? 0)]));
 };
 
-const consumerStack = () => new DeployedStack(bank.cloudFormation, 'consumer');
+const consumerStack = () => new DeployedStack(bank, 'consumer');
 let consumerRoleArn = '';
 
 async function deployConsumer() {

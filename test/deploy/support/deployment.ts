@@ -58,7 +58,7 @@ export async function deploy() {
 
   // As `osls deploy` does it: the bucket, the zip, and then everything.
   const first = await pack('first');
-  const stack = new DeployedStack(cloudFormation, STACK);
+  const stack = new DeployedStack({ cloudFormation, s3 }, STACK);
   const { ServerlessDeploymentBucketName: bucket } = await stack.create(first.bucketTemplate);
   await upload(bucket, first.zipKey, first.zip);
   let outputs: Outputs = await changed(forMinistack(first.template));
@@ -140,6 +140,7 @@ export async function deploy() {
     python: tools.python,
     place,
     cloudFormation,
+    s3,
     kms,
     secretsManager,
     stack,

@@ -8,6 +8,7 @@ import {
   type Stack,
   UpdateStackCommand,
 } from '@aws-sdk/client-cloudformation';
+import { PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import type { Outputs, Template } from './package-service.ts';
 
 const PAUSE_MILLISECONDS = 250;
@@ -18,9 +19,12 @@ const Capabilities = ['CAPABILITY_NAMED_IAM' as const];
 export class DeployedStack {
   readonly name: string;
   readonly #client: CloudFormationClient;
+  readonly #s3: S3Client;
+  #bucket = '';
 
-  constructor(client: CloudFormationClient, name: string) {
-    this.#client = client;
+  constructor({ cloudFormation, s3 }: { cloudFormation: CloudFormationClient; s3: S3Client }, name: string) {
+    this.#client = cloudFormation;
+    this.#s3 = s3;
     this.name = name;
   }
 
@@ -28,15 +32,22 @@ export class DeployedStack {
     await this.#client.send(
       new CreateStackCommand({ StackName: this.name, TemplateBody: JSON.stringify(template), Capabilities }),
     );
-    return outputs(await this.#settle('CREATE_COMPLETE'));
+    const made = outputs(await this.#settle('CREATE_COMPLETE'));
+    this.#bucket = made['ServerlessDeploymentBucketName'] ?? '';
+    return made;
   }
 
-  /** @returns `unchanged` when CloudFormation says that there is nothing to do. */
+  /**
+   * The template goes through the bucket: CloudFormation takes 51,200 bytes of it in a request, and 1 MB from S3.
+   *
+   * @returns `unchanged` when CloudFormation says that there is nothing to do.
+   */
   async update(template: Template): Promise<Outputs | 'unchanged'> {
+    const file = { Bucket: this.#bucket, Key: 'compiled-cloudformation-template.json' };
+    await this.#s3.send(new PutObjectCommand({ ...file, Body: JSON.stringify(template) }));
+    const TemplateURL = `https://s3.amazonaws.com/${file.Bucket}/${file.Key}`;
     try {
-      await this.#client.send(
-        new UpdateStackCommand({ StackName: this.name, TemplateBody: JSON.stringify(template), Capabilities }),
-      );
+      await this.#client.send(new UpdateStackCommand({ StackName: this.name, TemplateURL, Capabilities }));
     } catch (error) {
       if (error instanceof Error && /No updates are to be performed/.test(error.message)) return 'unchanged';
       throw error;
