@@ -1,3 +1,5 @@
+import { BRAND, Failure, type FailureFacts, isFailure } from './shared/failure.ts';
+
 /**
  * The closed list of what can go wrong. Codes are a public contract: they are the `errorType` of a failed invocation and
  * a metric dimension, they have a section each in the runbook, and they are never renamed.
@@ -27,45 +29,35 @@ export const errorCodes = [
 
 export type ErrorCode = (typeof errorCodes)[number];
 
-export interface BrokerErrorFacts {
-  readonly code: ErrorCode;
-  /** One sentence: what failed. Built from facts that may be logged, never from a foreign error's message. */
-  readonly what: string;
-  /** One sentence: what to do about it. */
-  readonly remedy: string;
-  /** Whether the same call can succeed later without anybody changing anything. */
-  readonly retryable: boolean;
+export interface BrokerErrorFacts extends FailureFacts<ErrorCode> {
   readonly issuerId?: string | undefined;
   readonly correlationId?: string | undefined;
 }
 
-/**
- * The only error that leaves the broker. It has no `cause`: a foreign error may quote the token, the assertion or the
- * secret that it choked on, and `util.inspect` would print it.
- */
-export class BrokerError extends Error {
-  readonly code: ErrorCode;
-  readonly what: string;
-  readonly remedy: string;
-  readonly retryable: boolean;
+/** The only error that leaves the broker. */
+export class BrokerError extends Failure<ErrorCode> {
   readonly issuerId: string | undefined;
   readonly correlationId: string | undefined;
 
   constructor(facts: BrokerErrorFacts) {
-    const { code, what, remedy, retryable, issuerId, correlationId } = facts;
-    const where = [issuerId && `issuer ${issuerId}`, correlationId && `correlation id ${correlationId}`].filter(
-      Boolean,
-    );
-    const again = retryable ? 'Trying again can help.' : 'Trying again will not help.';
-    super([what, where.length > 0 && `[${where.join(', ')}]`, again, remedy].filter(Boolean).join(' '));
+    const { issuerId, correlationId } = facts;
+    const where = [issuerId && `issuer ${issuerId}`, correlationId && `correlation id ${correlationId}`]
+      .filter(Boolean)
+      .join(', ');
+    super(facts, where && `[${where}]`);
     // Lambda reports `name` as errorType, the only machine-readable part that an invoker gets to see.
-    this.name = code;
-    this.code = code;
-    this.what = what;
-    this.remedy = remedy;
-    this.retryable = retryable;
+    this.name = facts.code;
     this.issuerId = issuerId;
     this.correlationId = correlationId;
+  }
+
+  /** As `instanceof`, across copies of this package. */
+  static is(thrown: unknown): thrown is BrokerError {
+    return isFailure(thrown, 'broker');
+  }
+
+  get [BRAND](): string {
+    return 'broker';
   }
 
   /** The same failure, with the issuer and the correlation id that it belongs to; what is known already stays. */
@@ -85,7 +77,7 @@ export class BrokerError extends Error {
 
 /** Whatever was thrown, as a BrokerError. Of a foreign error only the class name is kept. */
 export function asBrokerError(thrown: unknown): BrokerError {
-  if (thrown instanceof BrokerError) return thrown;
+  if (BrokerError.is(thrown)) return thrown;
   const kind = thrown instanceof Error ? thrown.constructor.name : typeof thrown;
   return new BrokerError({
     code: 'INTERNAL',
