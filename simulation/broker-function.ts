@@ -17,7 +17,7 @@ import { type SimulatedTime, wanderingClock } from './simulated-time.ts';
 
 export const TOKEN_SECRET = 'd1/access-token';
 
-const config: Config = readConfig({
+export const config: Config = readConfig({
   D1_ISSUER_ID: 'ISSUER0001',
   D1_KEY_ID: 'simulated-key',
   D1_ENVIRONMENT: 'production',
@@ -156,7 +156,7 @@ export class BrokerFunction {
     const app = createContainerApp({
       client: this.#client,
       sign: d1.sign,
-      tokenEndpoint: d1.tokenEndpoint(clock),
+      tokenEndpoint: d1.tokenEndpoint(clock, config),
       clock,
       random,
     });

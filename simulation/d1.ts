@@ -3,6 +3,7 @@ import { BrokerError } from '../src/errors.ts';
 import type { Clock } from '../src/shared/clock.ts';
 import { rejected, unreachable } from '../src/token-endpoint/endpoint-error.ts';
 import type { TokenEndpoint } from '../src/token-endpoint/token-endpoint.ts';
+import { type RecordFacts, toTokenRecord } from '../src/token-endpoint/token-response.ts';
 import type { SeededRandom } from './seeded-random.ts';
 import type { SimulatedTime } from './simulated-time.ts';
 
@@ -86,13 +87,14 @@ export class D1 {
   };
 
   /** @param clock The caller's: it says when the request was sent. */
-  tokenEndpoint(clock: Pick<Clock, 'now'>): TokenEndpoint {
+  tokenEndpoint(clock: Pick<Clock, 'now'>, settings: Omit<RecordFacts, 'correlationId' | 'sentAt'>): TokenEndpoint {
     return {
       exchange: async (createAssertion, call, _deadline, signal) => {
         await createAssertion(signal);
         call.journal.exchangeAttempts += 1;
         const sentAt = clock.now();
-        return { response: await this.answer(signal), sentAt };
+        const { correlationId } = call;
+        return toTokenRecord(await this.answer(signal), { ...settings, correlationId, sentAt });
       },
     };
   }

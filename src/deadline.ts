@@ -45,18 +45,21 @@ export class Deadline {
         await this.#clock.sleep(this.remainingMilliseconds, done.signal);
       }
       if (!done.signal.aborted) late.abort();
-      throw deadlineExceeded(`${doing} took too long`);
+      throw tookTooLong(doing);
     };
     try {
       return await Promise.race([work(late.signal), expire()]);
     } catch (error) {
       // What an aborted step throws is noise: the reason is that time ran out.
-      throw late.signal.aborted ? deadlineExceeded(`${doing} took too long`) : error;
+      throw late.signal.aborted ? tookTooLong(doing) : error;
     } finally {
       done.abort();
     }
   }
 }
+
+/** @param doing What was going on. */
+export const tookTooLong = (doing: string): BrokerError => deadlineExceeded(`${doing} took too long`);
 
 const deadlineExceeded = (what: string) =>
   new BrokerError({

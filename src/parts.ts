@@ -4,7 +4,7 @@ import type { Sign } from './assertion/kms-signer.ts';
 import type { Config } from './config.ts';
 import type { Clock } from './shared/clock.ts';
 import type { Random } from './shared/random.ts';
-import { createClientCertificateSource } from './token-endpoint/client-certificate-source.ts';
+import { certificateFromSecret } from './token-endpoint/client-certificate-source.ts';
 import { createTokenEndpoint, type TokenEndpoint } from './token-endpoint/token-endpoint.ts';
 import { createTokenStore, type TokenStore } from './token-store/token-store.ts';
 
@@ -29,21 +29,14 @@ export function createParts({
   clock: Clock;
   random: Random;
 }): Parts {
-  const certificates = createClientCertificateSource({
+  const certificates = certificateFromSecret({
     client: secretsManager,
     secretId: config.clientCertificateSecretId,
     ttlSeconds: config.clientCertificateTtlSeconds,
+    awsTimeoutMilliseconds: config.awsTimeoutMilliseconds,
     clock,
   });
-  const tokenEndpoint = createTokenEndpoint({
-    url: config.tokenEndpoint,
-    issuerId: config.issuerId,
-    attempts: config.exchangeAttempts,
-    timeouts: config,
-    certificates,
-    clock,
-    random,
-  });
+  const tokenEndpoint = createTokenEndpoint({ settings: config, certificates, clock, random });
   let signer: Promise<Sign> | undefined;
   const sign: Sign = async (input, signal) => {
     signer ??= loadSigner();

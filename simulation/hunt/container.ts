@@ -1,5 +1,5 @@
 import type { Clock } from '../../src/shared/clock.ts';
-import { createContainerApp, type Invocation } from '../broker-function.ts';
+import { config, createContainerApp, type Invocation } from '../broker-function.ts';
 import type { D1 } from '../d1.ts';
 import type { SimulatedClient } from '../secrets-manager-client.ts';
 import type { SeededRandom } from '../seeded-random.ts';
@@ -69,18 +69,18 @@ export class Container {
       const step = command.constructor.name.replace(/Command$/, '') as Step;
       return this.#pass(step, () => client.send(command as never, options as never));
     };
-    const endpoint = d1.tokenEndpoint(this.clock);
+    const endpoint = d1.tokenEndpoint(this.clock, config);
     this.#handle = createContainerApp({
       client: { send } as SimulatedClient,
       sign: (input, signal) => this.#pass('sign', () => d1.sign(input, signal)),
       tokenEndpoint: {
         exchange: async (...arguments_) => {
-          const exchanged = await this.#pass('exchange', () => {
+          const obtained = await this.#pass('exchange', () => {
             onExchange(this);
             return endpoint.exchange(...arguments_);
           });
-          onObtained(this, exchanged.response.access_token, exchanged.response.expires_in ?? 0);
-          return exchanged;
+          if (obtained) onObtained(this, obtained.access_token, obtained.expires_in);
+          return obtained;
         },
       },
       clock: this.clock,

@@ -266,8 +266,8 @@ export const teeth: readonly Tooth[] = [
     what: 'the life of a token counts from the answer, and not from the question',
     seed: 5_000_001,
     file: 'src/broker/obtain.ts',
-    from: 'const record = toRecord(exchanged,',
-    to: 'const record = toRecord({ ...exchanged, sentAt: clock.now() },',
+    from: 'return { ...record, obtained_at:',
+    to: 'return { ...record, expires_at: nowSeconds(clock) + record.expires_in, obtained_at:',
   },
   {
     what: 'after the end of a repeated token D1 is asked until the deadline, and not for 10 s',

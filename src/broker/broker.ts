@@ -1,8 +1,10 @@
 import type { Config } from '../config.ts';
+import { Deadline, tookTooLong } from '../deadline.ts';
 import { asBrokerError, BrokerError } from '../errors.ts';
 import type { Source } from '../events.ts';
 import type { Call } from '../invocation.ts';
 import type { Clock } from '../shared/clock.ts';
+import { SharedWork } from '../shared/shared-work.ts';
 import { sameToken, type TokenRecord } from '../shared/token-record.ts';
 import { responseInvalid } from '../token-endpoint/endpoint-error.ts';
 import type { Snapshot, TokenStore } from '../token-store/token-store.ts';
@@ -20,8 +22,11 @@ import {
   supersedes,
   type Wish,
 } from './plan.ts';
-import { SingleFlight } from './single-flight.ts';
 
+/** What goes on, for the sentence of a DEADLINE_EXCEEDED. */
+const READING = 'reading the token secret';
+const REFRESHING = 'the refresh';
+const WRITING = 'writing the token secret';
 /** The write gives up this much sooner than those who wait for it, so that they hear which step was slow. */
 const WRITE_MARGIN_MILLISECONDS = 100;
 /** Secrets Manager is eventually consistent: so long after a write, what a read brings may be older. */
@@ -80,9 +85,13 @@ export function createBroker({
   let askedAt: number | undefined;
   let askedForRefusalAt: number | undefined;
   let leftUnstoredAt: number | undefined;
-  const reads = new SingleFlight<void>(clock);
-  const exchanges = new SingleFlight<TokenRecord | undefined>(clock);
-  const writes = new SingleFlight<boolean>(clock);
+  const reads = new SharedWork<void>(clock, () => tookTooLong(READING));
+  const exchanges = new SharedWork<TokenRecord | undefined>(clock, () => tookTooLong(REFRESHING));
+  const writes = new SharedWork<boolean>(clock, () => tookTooLong(WRITING));
+
+  /** Each caller waits until its own deadline; the work itself lives until the latest of them. */
+  const share = <T>(work: SharedWork<T>, doing: string, { deadline }: Call, start: (shared: Deadline) => Promise<T>) =>
+    deadline.limit(doing, () => work.join(({ until }) => start(new Deadline(clock, until)), deadline.at));
 
   /**
    * Keeps the secret fresh.
@@ -195,8 +204,8 @@ export function createBroker({
   }
 
   function read(call: Call): Promise<void> {
-    return reads.join('reading the token secret', call.deadline, async (deadline) => {
-      const snapshot = await deadline.limit('reading the token secret', (signal) =>
+    return share(reads, READING, call, async (deadline) => {
+      const snapshot = await deadline.limit(READING, (signal) =>
         call.journal.time('read_secret', () => store.read(signal)),
       );
       adopt(snapshot);
@@ -228,7 +237,7 @@ export function createBroker({
   /** @returns What D1 gave; `undefined` when it was a token that is known. */
   async function exchange(call: Call): Promise<TokenRecord | undefined> {
     if (!exchanges.underWay) call.deadline.mustLeave(SHORTEST_REFRESH_MILLISECONDS, 'a refresh');
-    return exchanges.join('the refresh', call.deadline, async (deadline) => {
+    return share(exchanges, REFRESHING, call, async (deadline) => {
       const records = [held?.record, known.snapshot.record].filter((one) => one !== undefined);
       const obtained = await obtain(call, deadline, records);
       if (obtained) held = { record: obtained, versionId: undefined };
@@ -238,12 +247,10 @@ export function createBroker({
 
   /** @returns Whether the secret holds the token now; otherwise another refresh has won, and was read. */
   function write(token: Held, forced: boolean, call: Call): Promise<boolean> {
-    return writes.join('writing the token secret', call.deadline, (deadline) =>
+    return share(writes, WRITING, call, (deadline) =>
       deadline
         .earlier(WRITE_MARGIN_MILLISECONDS)
-        .limit('writing the token secret', (signal) =>
-          call.journal.time('write_secret', () => swap(token, forced, signal)),
-        ),
+        .limit(WRITING, (signal) => call.journal.time('write_secret', () => swap(token, forced, signal))),
     );
   }
 

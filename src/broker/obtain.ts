@@ -8,8 +8,7 @@ import { type Clock, nowSeconds } from '../shared/clock.ts';
 import type { Random } from '../shared/random.ts';
 import { sameToken, type TokenRecord } from '../shared/token-record.ts';
 import { responseInvalid } from '../token-endpoint/endpoint-error.ts';
-import type { Exchanged, TokenEndpoint } from '../token-endpoint/token-endpoint.ts';
-import { tokenLifetime } from '../token-endpoint/token-lifetime.ts';
+import type { TokenEndpoint } from '../token-endpoint/token-endpoint.ts';
 import { livesLonger, rank } from './plan.ts';
 
 /** What an obtained token needs to get stored; it is not spent on obtaining it. */
@@ -46,10 +45,8 @@ export function createObtain({
     const exchangeDeadline = deadline.earlier(STORE_RESERVE_MILLISECONDS);
     const exchanging = exchangeDeadline.limit('getting a token from D1', async (signal) => {
       const assertion = (attempt: AbortSignal) => createAssertion({ settings: config, sign, clock, random }, attempt);
-      const exchanged = await tokenEndpoint.exchange(assertion, call, exchangeDeadline, signal);
-      // D1 calls `expires_in` what remains: nothing remains of a token that it repeats in its last second.
-      if (exchanged.response.expires_in === 0) return undefined;
-      const record = toRecord(exchanged, config, call.correlationId);
+      const record = await tokenEndpoint.exchange(assertion, call, exchangeDeadline, signal);
+      if (!record) return undefined;
       const repeated = known.find((one) => sameToken(one, record));
       if (repeated) {
         // It keeps its first record, and its place among the tokens: whoever refused it does not get it as another.
@@ -67,23 +64,5 @@ export function createObtain({
     return exchanging.catch((error: unknown) => {
       throw asBrokerError(error).located({ correlationId: call.correlationId });
     });
-  };
-}
-
-function toRecord({ response, sentAt }: Exchanged, config: Config, correlationId: string): TokenRecord {
-  const lifetimeSeconds = tokenLifetime(response, sentAt, config.defaultExpiresInSeconds);
-  const obtainedAt = Math.floor(sentAt / 1000);
-  const expiresAt = Math.floor(sentAt / 1000 + lifetimeSeconds);
-  return {
-    access_token: response.access_token,
-    token_type: 'Bearer',
-    scope: response.scope ?? undefined,
-    expires_in: response.expires_in ?? expiresAt - obtainedAt,
-    expires_at: expiresAt,
-    obtained_at: obtainedAt,
-    issuer_id: config.issuerId,
-    key_id: config.keyId,
-    correlation_id: correlationId,
-    schema_version: 1,
   };
 }

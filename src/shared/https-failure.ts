@@ -30,7 +30,7 @@ interface Progress {
 /** A failed request in neutral words. It quotes nothing: of Node's error only the code is kept, its message may show bytes. */
 export class HttpsFailure extends Error {
   readonly kind: HttpsFailureKind;
-  /** As Node or OpenSSL spells it (`ECONNRESET`, `ERR_SSL_TLSV1_ALERT_UNKNOWN_CA`), else the kind or `unknown error`. */
+  /** As Node or OpenSSL spells it (`ECONNRESET`, `ERR_SSL_TLSV1_ALERT_UNKNOWN_CA`), `HTTP_999` for a status, else the kind or `unknown error`. */
   readonly code: string;
   readonly answered: boolean;
   readonly reusedSocket: boolean;

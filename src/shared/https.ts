@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { type Agent, request } from 'node:https';
 import type { Readable } from 'node:stream';
 import type { Clock } from './clock.ts';
-import { HttpsFailure, httpsFailure } from './https-failure.ts';
+import { HttpsFailure, type HttpsFailureKind, httpsFailure } from './https-failure.ts';
 
 /** No server needs more than one or two 1xx responses; a flood of them would keep a request alive for ever. */
 const MOST_INFORMATIONAL_RESPONSES = 8;
@@ -38,7 +38,7 @@ export interface HttpsAnswer {
    * @throws HttpsFailure, or the reason of the request's signal.
    */
   next(): Promise<Buffer | undefined>;
-  /** The rest of the body is not wanted. Unless all of it is here already, the connection is closed. */
+  /** The rest of the body is not wanted: the connection is closed. */
   leave(): void;
 }
 
@@ -99,8 +99,8 @@ export async function httpsRequest({
         if (!over.signal.aborted) end(failed('TIMED_OUT'));
       });
     }
-    const failed = (kind: HttpsFailure['kind']) =>
-      new HttpsFailure(kind, kind, { answered: incoming !== undefined, reusedSocket: outgoing.reusedSocket });
+    const failed = (kind: HttpsFailureKind, code: string = kind) =>
+      new HttpsFailure(kind, code, { answered: incoming !== undefined, reusedSocket: outgoing.reusedSocket });
 
     let informational = 0;
     outgoing.on('information', () => {
@@ -113,14 +113,16 @@ export async function httpsRequest({
       end(failed('UPGRADED'));
     });
     outgoing.on('error', (error) => {
+      // Of an answer that is no HTTP the request hears first; the answer only breaks off.
+      ended ??= { why: reasonOf(error) };
       settle();
-      reject(reasonOf(error));
+      reject(ended.why);
     });
     outgoing.on('response', (response) => {
       incoming = response;
       const status = response.statusCode ?? 0;
       // Three digits are all that HTTP's parser asks for; these are what a status can be (RFC 9110, section 15).
-      if (status < 200 || status > 599) return end(failed('STATUS_INVALID'));
+      if (status < 200 || status > 599) return end(failed('STATUS_INVALID', `HTTP_${status}`));
       // Heard from the start, or an answer that breaks before it is read would look like one that has ended.
       response.on('error', settle).on('close', settle);
       const chunks: AsyncIterator<Buffer> = response[Symbol.asyncIterator]();
@@ -140,8 +142,7 @@ export async function httpsRequest({
         },
         leave() {
           settle();
-          if (response.complete) response.resume();
-          else response.destroy();
+          response.destroy();
         },
       });
     });
@@ -160,7 +161,7 @@ export async function httpsRequest({
  * @throws HttpsFailure `TOO_LARGE`, `COMPRESSED`, or as `next` does.
  */
 export async function collect(answer: HttpsAnswer, largestBytes: number): Promise<Buffer> {
-  const refuse = (kind: HttpsFailure['kind']) => {
+  const refuse = (kind: HttpsFailureKind) => {
     answer.leave();
     return new HttpsFailure(kind, kind, { answered: true, reusedSocket: false });
   };

@@ -9,8 +9,8 @@ export interface WorkTime {
 }
 
 interface Flight<T> {
-  readonly result: Promise<T>;
-  readonly giveUp: () => void;
+  result: Promise<T>;
+  giveUp: () => void;
   until: number;
 }
 
@@ -65,22 +65,23 @@ export class SharedWork<T> {
   #launch(start: (time: WorkTime) => Promise<T>, until: number): Flight<T> {
     const late = new AbortController();
     const done = new AbortController();
-    let giveUp = () => {};
-    const expired = new Promise<never>((_resolve, reject) => {
-      giveUp = () => {
+    const flight: Flight<T> = { until, giveUp: () => {}, result: new Promise<never>(() => {}) };
+    // Before the work begins: it may look at its time at once.
+    this.#flight = flight;
+    flight.result = new Promise((resolve, reject) => {
+      flight.giveUp = () => {
         late.abort();
         reject(this.#tooLate());
       };
+      // Async, so that work which throws at once is a flight that failed.
+      const work = async () => start({ signal: late.signal, until: () => flight.until });
+      work().then(resolve, reject);
     });
-    // Async, so that work which throws at once is a flight that failed.
-    const work = async () => start({ signal: late.signal, until: () => flight.until });
-    const flight: Flight<T> = { until, giveUp, result: Promise.race([work(), expired]) };
-    this.#flight = flight;
     const watch = async () => {
       while (flight.until > this.#clock.now() && !done.signal.aborted) {
         await this.#clock.sleep(flight.until - this.#clock.now(), done.signal);
       }
-      if (!done.signal.aborted) giveUp();
+      if (!done.signal.aborted) flight.giveUp();
     };
     const land = () => {
       done.abort();

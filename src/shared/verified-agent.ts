@@ -61,7 +61,10 @@ export class VerifiedAgent extends Agent {
     socket?.once('secureConnect', () => socket.uncork());
     // With TLS 1.3 the alert that refuses a client certificate comes when the handshake is over for us. Node then reports
     // an error and leaves the socket as it is: a request on it would wait for its timeout.
-    socket?.on('error', () => socket.destroy());
+    socket?.on('error', () => {
+      settle();
+      socket.destroy();
+    });
     void this.#clock.sleep(this.#connectTimeoutMilliseconds, settled.signal).then(() => {
       if (settled.signal.aborted) return;
       const kind = 'CONNECT_TIMED_OUT';

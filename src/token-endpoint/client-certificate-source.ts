@@ -1,75 +1,66 @@
 import { GetSecretValueCommand, type SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
-import { asBrokerError, BrokerError } from '../errors.ts';
-import type { Journal } from '../invocation.ts';
+import { BrokerError } from '../errors.ts';
 import { awsFailure } from '../shared/aws-failure.ts';
+import { type ClientCertificateSource, createClientCertificateSource } from '../shared/client-certificate.ts';
 import type { Clock } from '../shared/clock.ts';
-import { type ClientCertificate, parseClientCertificate } from './client-certificate.ts';
 
-export interface ClientCertificateSource {
-  /** The client certificate, from memory while it is young and alive. */
-  current(signal: AbortSignal, journal: Journal): Promise<ClientCertificate>;
-  /** Reads the secret again, because the other end refused `rejected`. Resolves to a different one, or `undefined`. */
-  replacementOf(rejected: ClientCertificate, signal: AbortSignal): Promise<ClientCertificate | undefined>;
-}
+/** The SDK makes three attempts, with jittered delays between them. */
+const ATTEMPTS = 3;
+const DELAYS_MILLISECONDS = 5_000;
 
 /**
- * The client certificate of a container: read once, and again after `ttlSeconds`, so that a renewal needs no deployment.
+ * The client certificate in a secret, for the function.
  *
+ * @param awsTimeoutMilliseconds What one attempt to read it may take.
  * @throws BrokerError CLIENT_CERTIFICATE_INVALID or CLIENT_CERTIFICATE_UNAVAILABLE, from both functions.
  */
-export function createClientCertificateSource({
+export function certificateFromSecret({
   client,
   secretId,
   ttlSeconds,
+  awsTimeoutMilliseconds,
   clock,
 }: {
   client: Pick<SecretsManagerClient, 'send'>;
   secretId: string;
   ttlSeconds: number;
+  awsTimeoutMilliseconds: number;
   clock: Clock;
 }): ClientCertificateSource {
-  let cached: { readonly certificate: ClientCertificate; readonly readAt: number } | undefined;
+  const unavailable = (why: string, remedy: string, retryable: boolean) =>
+    new BrokerError({
+      code: 'CLIENT_CERTIFICATE_UNAVAILABLE',
+      what: `The client-certificate secret ${secretId} could not be read: ${why}.`,
+      remedy,
+      retryable,
+    });
 
-  async function load(signal: AbortSignal): Promise<ClientCertificate> {
+  async function readText(signal: AbortSignal): Promise<string | undefined> {
     const command = new GetSecretValueCommand({ SecretId: secretId });
     const value = await client.send(command, { abortSignal: signal }).catch((error: unknown) => {
-      throw unavailable(secretId, error);
+      const failure = awsFailure(error);
+      const absent = failure.name === 'ResourceNotFoundException' || failure.name === 'InvalidRequestException';
+      const remedy = absent
+        ? 'Create or restore the secret and store the certificate in it, or correct D1_CLIENT_CERTIFICATE_SECRET_ID.'
+        : "Allow the function's role secretsmanager:GetSecretValue on it and kms:Decrypt on its key.";
+      throw unavailable(failure.summary, remedy, failure.retryable);
     });
-    const certificate = parseClientCertificate(value.SecretString, secretId, clock.now());
-    cached = { certificate, readAt: clock.now() };
-    return certificate;
+    return value.SecretString;
   }
 
-  return {
-    async current(signal, journal) {
-      const alive = cached && clock.now() <= cached.certificate.notAfter ? cached : undefined;
-      if (alive && clock.now() - alive.readAt < ttlSeconds * 1000) return alive.certificate;
-      try {
-        return await load(signal);
-      } catch (error) {
-        // A certificate that still lives is better than none: a renewal that went wrong must not stop the tokens.
-        if (!alive) throw error;
-        journal.warn(asBrokerError(error));
-        return alive.certificate;
-      }
-    },
-
-    async replacementOf(rejected, signal) {
-      const fresh = await load(signal);
-      return fresh.certificate === rejected.certificate && fresh.caBundle === rejected.caBundle ? undefined : fresh;
-    },
-  };
-}
-
-function unavailable(secretId: string, thrown: unknown): BrokerError {
-  const failure = awsFailure(thrown);
-  const absent = failure.name === 'ResourceNotFoundException' || failure.name === 'InvalidRequestException';
-  return new BrokerError({
-    code: 'CLIENT_CERTIFICATE_UNAVAILABLE',
-    what: `The client-certificate secret ${secretId} could not be read: ${failure.summary}.`,
-    remedy: absent
-      ? 'Create or restore the secret and store the certificate in it, or correct D1_CLIENT_CERTIFICATE_SECRET_ID.'
-      : "Allow the function's role secretsmanager:GetSecretValue on it and kms:Decrypt on its key.",
-    retryable: failure.retryable,
+  return createClientCertificateSource({
+    readText,
+    ttlMilliseconds: ttlSeconds * 1000,
+    budgetMilliseconds: ATTEMPTS * awsTimeoutMilliseconds + DELAYS_MILLISECONDS,
+    invalid: (why) =>
+      new BrokerError({
+        code: 'CLIENT_CERTIFICATE_INVALID',
+        what: `The client certificate in secret ${secretId} cannot be used: ${why}.`,
+        remedy: 'Store {"certificate", "private_key"} as PEM, signed by Thales for this issuer and environment.',
+        retryable: false,
+      }),
+    tooLate: () =>
+      unavailable('it took too long', 'Check that Secrets Manager can be reached from the function.', true),
+    clock,
   });
 }

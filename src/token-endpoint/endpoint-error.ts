@@ -6,21 +6,25 @@ interface EndpointHints {
   readonly retryAfterMilliseconds?: number | undefined;
   /** The handshake or the endpoint may have refused the client certificate: a renewed one might do. */
   readonly certificateRefused?: boolean;
+  /** The server's certificate is not trusted: a renewed CA bundle might do. */
+  readonly untrusted?: boolean;
 }
 
 /** A failed attempt at the token endpoint. */
 export class EndpointError extends BrokerError implements EndpointHints {
   readonly retryAfterMilliseconds: number | undefined;
   readonly certificateRefused: boolean;
+  readonly untrusted: boolean;
 
   constructor(facts: BrokerErrorFacts, hints: EndpointHints = {}) {
     super(facts);
     this.retryAfterMilliseconds = hints.retryAfterMilliseconds;
     this.certificateRefused = hints.certificateRefused ?? false;
+    this.untrusted = hints.untrusted ?? false;
   }
 }
 
-/** D1 could not be asked, or could not answer: the network, a timeout, HTTP 429 or 5xx. */
+/** D1 could not be asked, or could not answer: the network, a timeout, HTTP 408, 425, 429 or 5xx. */
 export const unreachable = (why: string, hints: EndpointHints = {}) =>
   new EndpointError(
     {
@@ -34,12 +38,15 @@ export const unreachable = (why: string, hints: EndpointHints = {}) =>
 
 /** Somebody answered, but not D1: its certificate does not check out. */
 export const untrusted = (why: string) =>
-  new EndpointError({
-    code: 'TOKEN_ENDPOINT_UNREACHABLE',
-    what: `The token endpoint's server certificate is not trusted: ${why}.`,
-    remedy: 'Check D1_ENVIRONMENT, the ca_bundle in the client-certificate secret, and proxies that intercept TLS.',
-    retryable: false,
-  });
+  new EndpointError(
+    {
+      code: 'TOKEN_ENDPOINT_UNREACHABLE',
+      what: `The token endpoint's server certificate is not trusted: ${why}.`,
+      remedy: 'Check D1_ENVIRONMENT, the ca_bundle in the client-certificate secret, and proxies that intercept TLS.',
+      retryable: false,
+    },
+    { untrusted: true },
+  );
 
 export const certificateRefused = (why: string) =>
   new EndpointError(
@@ -58,13 +65,20 @@ export const rejected = (why: string, status: number) =>
     {
       code: 'TOKEN_ENDPOINT_REJECTED',
       what: `The token endpoint refused the request: ${why}.`,
-      remedy: [400, 401, 403].includes(status)
-        ? 'Check issuer id, kid, audience and the public key provisioned at D1; give Thales support the correlation id.'
-        : 'Check D1_ENVIRONMENT and anything between the function and D1; give Thales support the correlation id.',
+      remedy: remedyFor(status),
       retryable: false,
     },
     { certificateRefused: status === 401 || status === 403 },
   );
+
+function remedyFor(status: number): string {
+  const support = 'give Thales support the correlation id.';
+  if (status === 400) return `Check issuer id, kid, audience and the public key provisioned at D1; ${support}`;
+  if (status === 401 || status === 403) {
+    return `Check the client certificate, issuer id, kid, audience and the public key provisioned at D1; ${support}`;
+  }
+  return `Check D1_ENVIRONMENT and anything between the function and D1; ${support}`;
+}
 
 export const responseInvalid = (why: string) =>
   new EndpointError({

@@ -24,8 +24,8 @@ export function retryDelayMilliseconds(
  * @param nowMilliseconds Milliseconds since 1970 UTC.
  * @returns Milliseconds from now, never negative; `undefined` when the header is absent or means nothing.
  */
-export function parseRetryAfter(header: string | null, nowMilliseconds: number): number | undefined {
-  if (header === null) return undefined;
+export function parseRetryAfter(header: string | undefined, nowMilliseconds: number): number | undefined {
+  if (header === undefined) return undefined;
   if (/^\d{1,9}$/.test(header)) return Number(header) * 1000;
   // Only the IMF-fixdate form: Date.parse alone would take a bare "-5" for a date.
   const date = /^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} [\d:]{8} GMT$/.test(header) ? Date.parse(header) : Number.NaN;

@@ -1,66 +1,68 @@
-import { customFetch, genericTokenEndpointRequest } from 'oauth4webapi';
 import type { Deadline } from '../deadline.ts';
 import { asBrokerError } from '../errors.ts';
 import type { Call } from '../invocation.ts';
+import { type ClientCertificate, type ClientCertificateSource, daysLeft } from '../shared/client-certificate.ts';
 import type { Clock } from '../shared/clock.ts';
 import type { Random } from '../shared/random.ts';
-import { daysLeft } from './client-certificate.ts';
-import type { ClientCertificateSource } from './client-certificate-source.ts';
+import type { TokenRecord } from '../shared/token-record.ts';
 import { EndpointError } from './endpoint-error.ts';
-import { MutualTlsConnection, type Timeouts } from './mutual-tls-connection.ts';
+import { OpenAheadAgent } from './open-ahead-agent.ts';
 import { retryDelayMilliseconds } from './retry-delay.ts';
-import { readTokenResponse, type TokenResponse } from './token-response.ts';
+import { sendAssertion, type Timeouts } from './token-request.ts';
+import { type RecordFacts, readTokenResponse, toTokenRecord } from './token-response.ts';
 
-/** RFC 7523, section 2.1. */
-const JWT_BEARER_GRANT = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
 /** An attempt with less time than this can only fail. */
 const SHORTEST_ATTEMPT_MILLISECONDS = 500;
 
-export interface Exchanged {
-  readonly response: TokenResponse;
-  /** Milliseconds since 1970 UTC, from just before the request was sent. */
-  readonly sentAt: number;
+export interface TokenEndpointSettings extends Timeouts, Omit<RecordFacts, 'correlationId' | 'sentAt'> {
+  /** Absolute, https. */
+  readonly tokenEndpoint: string;
+  /** How often it is asked at most, 1-5. */
+  readonly exchangeAttempts: number;
 }
-
-export type TokenEndpoint = ReturnType<typeof createTokenEndpoint>;
 
 /** Makes an assertion that is good for one attempt. */
 export type AssertionFactory = (signal: AbortSignal) => Promise<string>;
 
-/**
- * D1's token endpoint over mutual TLS.
- *
- * @param url The token endpoint, https.
- * @param attempts How often it is asked at most, 1-5.
- */
+export interface TokenEndpoint {
+  /**
+   * Exchanges an assertion for an access token (RFC 7523, section 2.1). Network errors, 408, 425, 429, 5xx and what is no
+   * token response are tried again within the deadline, each attempt with a new assertion; other 4xx never are. When the
+   * client certificate is refused, or the server not trusted, the secret is read again at once; there is one more attempt if
+   * it has changed.
+   *
+   * @returns `undefined` when D1 gave a token that has no life left.
+   * @throws BrokerError TOKEN_ENDPOINT_UNREACHABLE, TOKEN_ENDPOINT_REJECTED, TOKEN_RESPONSE_INVALID,
+   * CLIENT_CERTIFICATE_INVALID, CLIENT_CERTIFICATE_UNAVAILABLE, what `createAssertion` throws, or the signal's reason.
+   */
+  exchange(
+    createAssertion: AssertionFactory,
+    call: Call,
+    deadline: Deadline,
+    signal: AbortSignal,
+  ): Promise<TokenRecord | undefined>;
+}
+
+interface Connection {
+  readonly certificate: ClientCertificate;
+  readonly agent: OpenAheadAgent;
+}
+
+/** D1's token endpoint over mutual TLS. */
 export function createTokenEndpoint({
-  url,
-  issuerId,
-  attempts,
-  timeouts,
+  settings,
   certificates,
   clock,
   random,
 }: {
-  url: string;
-  issuerId: string;
-  attempts: number;
-  timeouts: Timeouts;
+  settings: TokenEndpointSettings;
   certificates: ClientCertificateSource;
   clock: Clock;
   random: Random;
-}) {
-  const origin = new URL(url);
-  let connection: MutualTlsConnection | undefined;
+}): TokenEndpoint {
+  const url = settings.tokenEndpoint;
+  let connection: Connection | undefined;
 
-  /**
-   * Exchanges an assertion for an access token (RFC 7523, section 2.1). Network errors, 429, 5xx and what is no
-   * token response are tried again within the deadline, each attempt with a new assertion; other 4xx never are. A refused client certificate is read
-   * again at once, and gets one more attempt if it has changed.
-   *
-   * @throws BrokerError TOKEN_ENDPOINT_UNREACHABLE, TOKEN_ENDPOINT_REJECTED, TOKEN_RESPONSE_INVALID,
-   * CLIENT_CERTIFICATE_INVALID, CLIENT_CERTIFICATE_UNAVAILABLE, or what `createAssertion` throws.
-   */
   async function exchange(createAssertion: AssertionFactory, call: Call, deadline: Deadline, signal: AbortSignal) {
     let certificateChecked = false;
     for (let attempt = 1; ; attempt += 1) {
@@ -71,17 +73,17 @@ export function createTokenEndpoint({
       ]);
       try {
         call.journal.exchangeAttempts += 1;
-        return await call.journal.time('exchange', () => ask(open, assertion, call.correlationId, signal));
+        return await call.journal.time('exchange', () => ask(open, assertion, call, signal));
       } catch (error) {
         if (!(error instanceof EndpointError)) throw error;
-        if (error.certificateRefused && !certificateChecked) {
+        if ((error.certificateRefused || error.untrusted) && !certificateChecked) {
           certificateChecked = true;
           if (await certificateWasRenewed(open, call, signal)) {
             attempt -= 1;
             continue;
           }
         }
-        if (!error.retryable || attempt >= attempts) throw error;
+        if (!error.retryable || attempt >= settings.exchangeAttempts) throw error;
         const delay = retryDelayMilliseconds(attempt, error.retryAfterMilliseconds, random.fraction());
         if (deadline.remainingMilliseconds < delay + SHORTEST_ATTEMPT_MILLISECONDS) throw error;
         await clock.sleep(delay, signal);
@@ -91,20 +93,27 @@ export function createTokenEndpoint({
     }
   }
 
-  async function openConnection(call: Call, signal: AbortSignal): Promise<MutualTlsConnection> {
-    const certificate = await call.journal.time('load_certificate', () => certificates.current(signal, call.journal));
-    call.journal.certificateDaysLeft = daysLeft(certificate, clock.now());
+  async function openConnection({ journal }: Call, signal: AbortSignal): Promise<Connection> {
+    const warn = (warning: Error) => journal.warn(asBrokerError(warning));
+    const certificate = await journal.time('load_certificate', () => certificates.current({ signal }, warn));
+    journal.certificateDaysLeft = daysLeft(certificate, clock.now());
     if (connection?.certificate !== certificate) {
-      connection?.close();
-      connection = new MutualTlsConnection(origin, certificate, timeouts, clock);
+      connection?.agent.destroy();
+      const { connectTimeoutMilliseconds } = settings;
+      const agent = new OpenAheadAgent(new URL(url), {
+        clientCertificate: certificate,
+        connectTimeoutMilliseconds,
+        clock,
+      });
+      connection = { certificate, agent };
     }
-    connection.open();
+    connection.agent.openAhead();
     return connection;
   }
 
-  async function certificateWasRenewed(refused: MutualTlsConnection, { journal }: Call, signal: AbortSignal) {
+  async function certificateWasRenewed({ certificate }: Connection, { journal }: Call, signal: AbortSignal) {
     try {
-      const replacement = () => certificates.replacementOf(refused.certificate, signal);
+      const replacement = () => certificates.replacementOf(certificate, { signal });
       return (await journal.time('load_certificate', replacement)) !== undefined;
     } catch (error) {
       // The refusal is what failed; that the secret could not be read again is told beside it.
@@ -113,25 +122,11 @@ export function createTokenEndpoint({
     }
   }
 
-  async function ask(open: MutualTlsConnection, assertion: string, correlationId: string, signal: AbortSignal) {
+  async function ask({ agent }: Connection, assertion: string, { correlationId }: Call, signal: AbortSignal) {
     const sentAt = clock.now();
-    const response = await genericTokenEndpointRequest(
-      { issuer: origin.origin, token_endpoint: url },
-      { client_id: issuerId },
-      noClientAuthentication,
-      JWT_BEARER_GRANT,
-      { assertion },
-      {
-        [customFetch]: open.fetch,
-        headers: { 'user-agent': 'd1-token-broker', 'x-correlation-id': correlationId },
-        signal,
-      },
-    );
-    return { response: await readTokenResponse(response, assertion, clock), sentAt } satisfies Exchanged;
+    const response = await sendAssertion({ url, assertion, correlationId, agent, timeouts: settings, clock, signal });
+    return toTokenRecord(readTokenResponse(response, assertion, clock.now()), { ...settings, correlationId, sentAt });
   }
 
   return { exchange };
 }
-
-/** The assertion is the grant, and TLS authenticates the client: nothing is added to the body. */
-const noClientAuthentication = () => {};

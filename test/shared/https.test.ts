@@ -122,18 +122,6 @@ describe('an https request', () => {
     expect(server.requests).toHaveLength(1);
   });
 
-  it('shares a connection with the next one, also when nobody read a short answer', async () => {
-    const server = await serve((socket) => socket.write(httpResponse(200, plain, 'short')));
-    const agent = await agentFor();
-    const answer = await ask(server, { agent });
-    // All of it is here when the event loop has turned.
-    await new Promise(setImmediate);
-    answer.leave();
-    await new Promise(setImmediate);
-    await textOf(await ask(server, { agent }));
-    expect(server.handshakes).toBe(1);
-  });
-
   it('closes the connection of an answer that is left before its end', async () => {
     const server = await serve((socket) => socket.write('HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{'));
     (await ask(server, { timeoutMilliseconds: 1_000 })).leave();

@@ -70,6 +70,12 @@ describe.each([
     expect(await next).toBe('better');
   });
 
+  it('may look at its time at once', async () => {
+    const { work } = setUp(budget);
+    const until = work.join(async (time) => String(time.until()), NOW + 1_000);
+    expect(await until).toBe(String(NOW + (budget ?? 1_000)));
+  });
+
   it('fails likewise when it throws before it has begun', async () => {
     const { work, join, launches } = setUp(budget);
     const broken = work.join(() => {

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from 'node:net';
+import { type AddressInfo, connect, createServer as createTcpServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TLSSocket, type TlsOptions } from 'node:tls';
 
 /** What a server does with a request: write what it likes, or nothing, or hang up. `nth` is 1 for the first. */
@@ -56,6 +56,24 @@ export function startTcpServer(onSocket: (socket: Socket) => void = () => {}): P
     onSocket(socket);
   });
   return listen(server).listening();
+}
+
+/**
+ * A hop before a server, such as a proxy or a load balancer: what the server says goes through, and that it has hung up
+ * does not. Who waits for the end of a connection waits for ever.
+ *
+ * @param target The server's port.
+ * @param onHungUp Hears of each connection that the server has closed.
+ */
+export function startHoldingHop(target: () => number, onHungUp: () => void): Promise<HostileServer> {
+  return startTcpServer((socket) => {
+    const onward = connect(target(), '127.0.0.1');
+    onward.on('error', () => {});
+    onward.on('close', onHungUp);
+    onward.on('data', (chunk) => socket.write(chunk));
+    socket.on('data', (chunk) => onward.write(chunk));
+    socket.on('close', () => onward.destroy());
+  });
 }
 
 function listen(server: Server) {

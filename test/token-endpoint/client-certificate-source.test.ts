@@ -3,11 +3,8 @@ import { AwsError, type Intercept } from '../../sandbox/aws/server.ts';
 import { CLIENT_CERTIFICATE_SECRET, type Sandbox, startSandbox } from '../../sandbox/sandbox.ts';
 import { createSecretsManagerClient } from '../../src/aws/clients.ts';
 import { BrokerError } from '../../src/errors.ts';
-import { Journal } from '../../src/invocation.ts';
-import {
-  type ClientCertificateSource,
-  createClientCertificateSource,
-} from '../../src/token-endpoint/client-certificate-source.ts';
+import type { ClientCertificate, ClientCertificateSource } from '../../src/shared/client-certificate.ts';
+import { certificateFromSecret } from '../../src/token-endpoint/client-certificate-source.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { everythingPrintedOf, leakIn } from '../support/leaks.ts';
 
@@ -18,8 +15,7 @@ let sandbox: Sandbox;
 let client: ReturnType<typeof createSecretsManagerClient>;
 let clock: FakeClock;
 let intercept: Intercept;
-let warnings: BrokerError[];
-let journal: Journal;
+let warnings: Error[];
 let source: ClientCertificateSource;
 
 beforeEach(async () => {
@@ -32,11 +28,11 @@ beforeEach(async () => {
     credentials: { accessKeyId: 'sandbox', secretAccessKey: 'sandbox' },
   });
   warnings = [];
-  journal = new Journal(clock, (warning) => warnings.push(warning));
-  source = createClientCertificateSource({
+  source = certificateFromSecret({
     client,
     secretId: CLIENT_CERTIFICATE_SECRET,
     ttlSeconds: TTL_SECONDS,
+    awsTimeoutMilliseconds: 2_000,
     clock,
   });
 });
@@ -46,6 +42,8 @@ afterEach(async () => {
   await sandbox.close();
 });
 
+const current = () => source.current({ signal }, (warning) => void warnings.push(warning));
+const replacementOf = (rejected: ClientCertificate) => source.replacementOf(rejected, { signal });
 const reads = () => sandbox.calls.count('secretsmanager', 'GetSecretValue');
 const store = (value: { SecretString: string } | { SecretBinary: string }) =>
   sandbox.secretsManager.handle('PutSecretValue', {
@@ -65,33 +63,38 @@ async function failureOf(work: Promise<unknown>): Promise<BrokerError> {
 
 describe('the client certificate of a container', () => {
   it('is read once, and again when its time is over', async () => {
-    const first = await source.current(signal, journal);
+    const first = await current();
     clock.advance(TTL_SECONDS * 1000 - 1);
-    expect(await source.current(signal, journal)).toBe(first);
+    expect(await current()).toBe(first);
     expect(reads()).toBe(1);
     clock.advance(1);
-    expect((await source.current(signal, journal)).certificate).toBe(first.certificate);
+    // The same object: whatever was made of it, such as a connection, may stay.
+    expect(await current()).toBe(first);
     expect(reads()).toBe(2);
-    await source.current(signal, journal);
+    await current();
     expect(reads()).toBe(2);
     expect(warnings).toEqual([]);
   });
 
   it('is the renewed one as soon as its time is over', async () => {
-    const first = await source.current(signal, journal);
+    const first = await current();
     await store({ SecretString: await sandbox.clientCertificateSecret() });
-    expect(await source.current(signal, journal)).toBe(first);
+    expect(await current()).toBe(first);
     clock.advance(TTL_SECONDS * 1000);
-    expect((await source.current(signal, journal)).certificate).not.toBe(first.certificate);
+    expect((await current()).certificate).not.toBe(first.certificate);
   });
 
-  it('stays in use when a renewal went wrong, with a warning each time, until the renewal is put right', async () => {
-    const first = await source.current(signal, journal);
+  it('stays in use when a renewal went wrong, with a warning a minute, until the renewal is put right', async () => {
+    const first = await current();
     const broken = JSON.stringify({ certificate: first.certificate, private_key: 'PRIVATE KEY-----' });
     await store({ SecretString: broken });
     clock.advance(TTL_SECONDS * 1000);
-    expect(await source.current(signal, journal)).toBe(first);
-    expect(await source.current(signal, journal)).toBe(first);
+    expect(await current()).toBe(first);
+    clock.advance(59_999);
+    expect(await current()).toBe(first);
+    expect(warnings).toHaveLength(1);
+    clock.advance(1);
+    expect(await current()).toBe(first);
     expect(warnings).toMatchObject([
       { code: 'CLIENT_CERTIFICATE_INVALID', what: expect.stringContaining('private_key cannot be read') },
       { code: 'CLIENT_CERTIFICATE_INVALID' },
@@ -100,28 +103,29 @@ describe('the client certificate of a container', () => {
       expect(leakIn(everythingPrintedOf(warning), [first.certificate, first.privateKey])).toBeUndefined();
     }
     await store({ SecretString: await sandbox.clientCertificateSecret() });
-    expect((await source.current(signal, journal)).certificate).not.toBe(first.certificate);
+    clock.advance(60_000);
+    expect((await current()).certificate).not.toBe(first.certificate);
     expect(warnings).toHaveLength(2);
   });
 
   it('stays in use when Secrets Manager cannot be asked', async () => {
-    const first = await source.current(signal, journal);
+    const first = await current();
     clock.advance(TTL_SECONDS * 1000);
     intercept = async () => {
       throw new AwsError('AccessDeniedException', 'not authorized: arn:aws:sts::000000000000:assumed-role/x');
     };
-    expect(await source.current(signal, journal)).toBe(first);
+    expect(await current()).toBe(first);
     expect(warnings).toMatchObject([{ code: 'CLIENT_CERTIFICATE_UNAVAILABLE', retryable: false }]);
   });
 
   it('is not kept when it has expired itself: then the failure is told', async () => {
     const notAfter = new Date(clock.now() + 600_000);
     await store({ SecretString: await sandbox.clientCertificateSecret({ notAfter }) });
-    const { notAfter: end } = await source.current(signal, journal);
+    const { notAfter: end } = await current();
     clock.advance(end - clock.now());
-    expect((await source.current(signal, journal)).notAfter).toBe(end);
+    expect((await current()).notAfter).toBe(end);
     clock.advance(1);
-    const error = await failureOf(source.current(signal, journal));
+    const error = await failureOf(current());
     expect(error).toMatchObject({ code: 'CLIENT_CERTIFICATE_INVALID', retryable: false });
     expect(error.what).toContain('the certificate expired at');
     expect(warnings).toEqual([]);
@@ -129,41 +133,93 @@ describe('the client certificate of a container', () => {
   });
 });
 
+describe('a client certificate that many ask for', () => {
+  it('is read once, also when some of them leave', async () => {
+    const leaving = new AbortController();
+    const left = source.current({ signal: leaving.signal }, () => {});
+    const waiting = Array.from({ length: 10 }, () => current());
+    leaving.abort(new Error('the invocation is over'));
+    await expect(left).rejects.toThrow('the invocation is over');
+    expect(new Set(await Promise.all(waiting)).size).toBe(1);
+    expect(reads()).toBe(1);
+  });
+
+  it('is the same for the next invocation when a read was left over from a failed one', async () => {
+    let goOn = () => {};
+    const held = new Promise<void>((resolve) => {
+      goOn = resolve;
+    });
+    intercept = async (_call, next) => {
+      await held;
+      return next();
+    };
+    const failed = new AbortController();
+    const left = source.current({ signal: failed.signal }, () => {});
+    failed.abort(new Error('KMS did not sign'));
+    await expect(left).rejects.toThrow('KMS did not sign');
+    const next = current();
+    goOn();
+    const certificate = await next;
+    // What was left over has come to its end too, and has replaced nothing: a connection that was made stays open.
+    await new Promise(setImmediate);
+    expect(await current()).toBe(certificate);
+    expect(reads()).toBe(1);
+  });
+
+  it('is not waited for longer than the SDK may try to read it', async () => {
+    intercept = () => new Promise(() => {});
+    const failing = failureOf(current());
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    clock.advance(11_000);
+    expect(await failing).toMatchObject({ code: 'CLIENT_CERTIFICATE_UNAVAILABLE', retryable: true });
+  });
+});
+
 describe('a refused client certificate', () => {
   it('has a replacement when the secret holds another one, which then is the current one', async () => {
-    const first = await source.current(signal, journal);
+    const first = await current();
     await store({ SecretString: await sandbox.clientCertificateSecret() });
-    const replacement = await source.replacementOf(first, signal);
+    const replacement = await replacementOf(first);
     expect(replacement?.certificate).not.toBe(first.certificate);
-    expect(await source.current(signal, journal)).toBe(replacement);
+    expect(await current()).toBe(replacement);
     expect(reads()).toBe(2);
   });
 
   it('has none when the secret holds the same one', async () => {
-    const first = await source.current(signal, journal);
-    await expect(source.replacementOf(first, signal)).resolves.toBeUndefined();
+    const first = await current();
+    await expect(replacementOf(first)).resolves.toBeUndefined();
     expect(reads()).toBe(2);
   });
 
   it('has one when only the CA bundle was changed', async () => {
-    const first = await source.current(signal, journal);
+    const first = await current();
     const { certificate, privateKey } = first;
     await store({ SecretString: JSON.stringify({ certificate, private_key: privateKey }) });
-    await expect(source.replacementOf(first, signal)).resolves.toMatchObject({ certificate, caBundle: undefined });
+    await expect(replacementOf(first)).resolves.toMatchObject({ certificate, caBundle: undefined });
   });
 
   it('has none that can be had when the secret cannot be read', async () => {
-    const first = await source.current(signal, journal);
+    const first = await current();
     await store({ SecretString: 'not JSON' });
-    expect(await failureOf(source.replacementOf(first, signal))).toMatchObject({ code: 'CLIENT_CERTIFICATE_INVALID' });
-    expect(await source.current(signal, journal)).toBe(first);
+    expect(await failureOf(replacementOf(first))).toMatchObject({ code: 'CLIENT_CERTIFICATE_INVALID' });
+    expect(await current()).toBe(first);
+  });
+});
+
+describe('a certificate that two had refused', () => {
+  it('is looked for once: what one of them has read since is not read again', async () => {
+    const first = await current();
+    await store({ SecretString: await sandbox.clientCertificateSecret() });
+    const replacement = await replacementOf(first);
+    expect(await replacementOf(first)).toBe(replacement);
+    expect(reads()).toBe(2);
   });
 });
 
 describe('a client-certificate secret that cannot be read', () => {
   it('holds bytes instead of text', async () => {
     await store({ SecretBinary: Buffer.from('PKCS#12').toString('base64') });
-    const error = await failureOf(source.current(signal, journal));
+    const error = await failureOf(current());
     expect(error).toMatchObject({ code: 'CLIENT_CERTIFICATE_INVALID', retryable: false });
     expect(error.what).toContain('it is binary');
   });
@@ -179,7 +235,7 @@ describe('a client-certificate secret that cannot be read', () => {
     intercept = async () => {
       throw new AwsError(type, 'a message that may hold anything', status);
     };
-    const error = await failureOf(source.current(signal, journal));
+    const error = await failureOf(current());
     expect(error).toMatchObject({ code: 'CLIENT_CERTIFICATE_UNAVAILABLE', retryable });
     expect(error.what).toContain(`The client-certificate secret d1/client-certificate could not be read: ${type}`);
     expect(error.remedy).toContain(advice);

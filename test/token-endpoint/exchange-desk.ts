@@ -15,7 +15,7 @@ import { Deadline } from '../../src/deadline.ts';
 import { BrokerError } from '../../src/errors.ts';
 import { Journal } from '../../src/invocation.ts';
 import { systemRandom } from '../../src/shared/random.ts';
-import { createClientCertificateSource } from '../../src/token-endpoint/client-certificate-source.ts';
+import { certificateFromSecret } from '../../src/token-endpoint/client-certificate-source.ts';
 import { type AssertionFactory, createTokenEndpoint } from '../../src/token-endpoint/token-endpoint.ts';
 import { WatchedClock } from './watched-clock.ts';
 
@@ -60,17 +60,22 @@ export async function openDesk({ fault, awsIntercept, attempts = 3, fraction = 0
   };
   const kms = createKmsClient(2_000, place);
   const secretsManager = createSecretsManagerClient(2_000, place);
-  const certificates = createClientCertificateSource({
+  const certificates = certificateFromSecret({
     client: secretsManager,
     secretId: CLIENT_CERTIFICATE_SECRET,
     ttlSeconds: 3_600,
+    awsTimeoutMilliseconds: 2_000,
     clock,
   });
   const tokenEndpoint = createTokenEndpoint({
-    url: url ?? `${sandbox.d1.baseUrl}/oauth2/token`,
-    issuerId: ISSUER_ID,
-    attempts,
-    timeouts,
+    settings: {
+      tokenEndpoint: url ?? `${sandbox.d1.baseUrl}/oauth2/token`,
+      issuerId: ISSUER_ID,
+      keyId: KEY_ID,
+      defaultExpiresInSeconds: 600,
+      exchangeAttempts: attempts,
+      ...timeouts,
+    },
     certificates,
     clock,
     random: { ...systemRandom, fraction: () => fraction },

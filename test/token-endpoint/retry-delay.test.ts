@@ -42,7 +42,7 @@ describe('the delay before the next attempt', () => {
 describe('Retry-After', () => {
   const now = Date.UTC(2026, 10, 23, 12, 0, 0);
 
-  it.each<[string | null, number | undefined]>([
+  it.each<[string | undefined, number | undefined]>([
     ['0', 0],
     ['3', 3_000],
     ['120', 120_000],
@@ -51,7 +51,7 @@ describe('Retry-After', () => {
     ['Mon, 23 Nov 2026 12:00:05 GMT', 5_000],
     ['Mon, 23 Nov 2026 11:59:00 GMT', 0],
     ['Tue, 24 Nov 2026 12:00:00 GMT', 86_400_000],
-    [null, undefined],
+    [undefined, undefined],
     ['', undefined],
     ['soon', undefined],
     ['-5', undefined],

@@ -1,9 +1,10 @@
+import type { TLSSocket } from 'node:tls';
 import { decodeJwt, jwtVerify } from 'jose';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createCertificateAuthority } from '../../sandbox/certificates.ts';
-import { ISSUER_ID } from '../../sandbox/sandbox.ts';
+import { ISSUER_ID, KEY_ID } from '../../sandbox/sandbox.ts';
 import { systemClock } from '../../src/shared/clock.ts';
-import { startHostileServer } from '../support/hostile-server.ts';
+import { httpResponse, startHoldingHop, startHostileServer } from '../support/hostile-server.ts';
 import { everythingPrintedOf, leakIn } from '../support/leaks.ts';
 import { type Desk, type DeskOptions, openDesk, outage } from './exchange-desk.ts';
 
@@ -25,10 +26,13 @@ describe('an exchange that goes well', () => {
   it('is one POST with the grant, the assertion and the correlation id, and gives a token that D1 signed', async () => {
     const desk = await open();
     const before = desk.clock.now();
-    const { response, sentAt } = await desk.exchange();
-    expect(sentAt).toBe(before);
-    expect(response).toMatchObject({ token_type: 'Bearer', expires_in: 900 });
-    await jwtVerify(response.access_token, desk.sandbox.d1.tokenPublicKey, { currentDate: new Date(before) });
+    const record = await desk.exchange();
+    const obtained_at = Math.floor(before / 1000);
+    expect(record).toMatchObject({
+      ...{ token_type: 'Bearer', expires_in: 900, expires_at: obtained_at + 900, obtained_at },
+      ...{ issuer_id: ISSUER_ID, key_id: KEY_ID, correlation_id: 'story-1', schema_version: 1 },
+    });
+    await jwtVerify(String(record?.access_token), desk.sandbox.d1.tokenPublicKey, { currentDate: new Date(before) });
 
     const [request] = desk.requests as [(typeof desk.requests)[0]];
     expect(request).toMatchObject({
@@ -68,12 +72,7 @@ describe('an exchange that goes well', () => {
 
   it('makes the handshake while KMS signs', async () => {
     const issued = await serverCertificate();
-    const server = await startHostileServer(issued.tls, (socket) => {
-      const body = '{"access_token":"a-token"}';
-      socket.write(
-        `HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
-      );
-    });
+    const server = await startHostileServer(issued.tls, answerWithToken);
     toClose.push(server);
     const desk = await open({ url: server.url });
     const secret = JSON.parse(await desk.sandbox.clientCertificateSecret());
@@ -84,7 +83,7 @@ describe('an exchange that goes well', () => {
       expect(server.requests).toHaveLength(0);
       return 'an.assertion.x';
     };
-    await expect(desk.exchange({ assertion })).resolves.toMatchObject({ response: { access_token: 'a-token' } });
+    await expect(desk.exchange({ assertion })).resolves.toMatchObject({ access_token: 'a-token' });
     expect(server.handshakes).toBe(1);
   });
 });
@@ -105,15 +104,18 @@ describe('an exchange that is tried again', () => {
     expect(desk.sandbox.d1.connections).toBe(1);
   });
 
-  it.each([429, 500, 502, 503, 504])('is tried as often as configured and no more: HTTP %i', async (status) => {
-    const desk = await open({ attempts: 2, fault: () => outage(status) });
-    const error = await desk.failure();
-    expect(error).toMatchObject({ code: 'TOKEN_ENDPOINT_UNREACHABLE', retryable: true });
-    expect(error.what).toContain(`HTTP ${status}`);
-    expect(desk.requests).toHaveLength(2);
-    expect(desk.signatures()).toBe(2);
-    expect(desk.clock.skipped).toHaveLength(1);
-  });
+  it.each([408, 425, 429, 500, 502, 503, 504])(
+    'is tried as often as configured and no more: HTTP %i',
+    async (status) => {
+      const desk = await open({ attempts: 2, fault: () => outage(status) });
+      const error = await desk.failure();
+      expect(error).toMatchObject({ code: 'TOKEN_ENDPOINT_UNREACHABLE', retryable: true });
+      expect(error.what).toContain(`HTTP ${status}`);
+      expect(desk.requests).toHaveLength(2);
+      expect(desk.signatures()).toBe(2);
+      expect(desk.clock.skipped).toHaveLength(1);
+    },
+  );
 
   it.each([1, 5])('is tried %i times when that is configured', async (attempts) => {
     const desk = await open({ attempts, fault: () => outage(503) });
@@ -258,7 +260,7 @@ describe('an exchange that is not tried again', () => {
     expect(desk.sandbox.d1.connections).toBe(0);
   });
 
-  it('the invocation is over while it waits for the next attempt', async () => {
+  it('the invocation is over while D1 thinks: its reason is what ends the exchange', async () => {
     const invocation = new AbortController();
     const desk = await open({
       fault: async () => {
@@ -266,8 +268,19 @@ describe('an exchange that is not tried again', () => {
         return outage(503);
       },
     });
-    await desk.failure({ signal: invocation.signal });
+    const ended = await desk.exchange({ signal: invocation.signal }).catch((thrown: unknown) => thrown);
+    expect(ended).toBe(invocation.signal.reason);
     expect(desk.requests).toHaveLength(1);
+    expect(await desk.clock.sleepers()).toBe(0);
+  });
+
+  it('the invocation is over while it waits for the next attempt', async () => {
+    const invocation = new AbortController();
+    const desk = await open({ fault: () => outage(503, { 'retry-after': '30' }) });
+    const failing = desk.failure({ signal: invocation.signal });
+    while (desk.requests.length === 0 || !desk.clock.isAsleep(30_100)) await new Promise(setImmediate);
+    invocation.abort();
+    expect((await failing).what).toContain('HTTP 503');
     expect(desk.signatures()).toBe(1);
     expect(desk.sandbox.d1.connections).toBe(1);
     expect(await desk.clock.sleepers()).toBe(0);
@@ -297,6 +310,39 @@ describe('a client certificate that is renewed', () => {
     expect(desk.requests).toHaveLength(2);
     expect(desk.certificateReads()).toBe(2);
     expect(desk.clock.skipped).toEqual([]);
+    expect(desk.warnings).toEqual([]);
+  });
+
+  it('is used at once when the refusal comes while KMS signs, and the connection seems to be open', async () => {
+    // Node's own server hangs up on a bad certificate; OpenSSL's alert goes to who has none that the server can check.
+    const refusing = await serverCertificate('RSA');
+    const refusal = await startHostileServer(
+      { ...refusing.tls, sigalgs: 'rsa_pss_rsae_sha256', requestCert: true, rejectUnauthorized: true },
+      () => {},
+    );
+    const willing = await serverCertificate();
+    const server = await startHostileServer(willing.tls, answerWithToken);
+    const hungUp = Promise.withResolvers<void>();
+    const hop = await startHoldingHop(() => (desk.certificateReads() < 2 ? refusal : server).port, hungUp.resolve);
+    const desk = await open({ attempts: 1, url: hop.url });
+    toClose.push(refusal, server, hop);
+    const ca_bundle = refusing.authorityPem + willing.authorityPem;
+    const renew = async () => {
+      const secret = JSON.parse(await desk.sandbox.clientCertificateSecret());
+      await desk.storeCertificate(JSON.stringify({ ...secret, ca_bundle }));
+    };
+    await renew();
+    const assertion = async () => {
+      await hungUp.promise;
+      // The alert went out before the server hung up; by now Node has read it.
+      for (let turn = 0; turn < 10; turn += 1) await new Promise(setImmediate);
+      await renew();
+      return 'an.assertion.x';
+    };
+    await expect(desk.exchange({ assertion })).resolves.toMatchObject({ access_token: 'a-token' });
+    expect(refusal.requests).toHaveLength(0);
+    expect(server.requests).toHaveLength(1);
+    expect(desk.certificateReads()).toBe(2);
     expect(desk.warnings).toEqual([]);
   });
 
@@ -364,9 +410,39 @@ describe('a client certificate that is renewed', () => {
   });
 });
 
-async function serverCertificate() {
+describe('a CA bundle that is renewed', () => {
+  it('is used at once when the server is not trusted by the old one, on top of the attempts', async () => {
+    const [before, after] = await Promise.all([serverCertificate(), serverCertificate()]);
+    const server = await startHostileServer(after.tls, answerWithToken);
+    toClose.push(server);
+    const desk = await open({ attempts: 1, url: server.url });
+    const secret = JSON.parse(await desk.sandbox.clientCertificateSecret());
+    const trusting = (ca_bundle: string) => desk.storeCertificate(JSON.stringify({ ...secret, ca_bundle }));
+    await trusting(before.authorityPem);
+    const error = await desk.failure();
+    expect(error).toMatchObject({ code: 'TOKEN_ENDPOINT_UNREACHABLE', retryable: false });
+    expect(error.what).toContain('is not trusted');
+    // Read again, and found to be the same: there is nothing to try.
+    expect(desk.certificateReads()).toBe(2);
+    await trusting(after.authorityPem);
+    await expect(desk.exchange()).resolves.toMatchObject({ access_token: 'a-token' });
+    expect(server.requests).toHaveLength(1);
+    expect(desk.certificateReads()).toBe(3);
+    expect(desk.warnings).toEqual([]);
+  });
+});
+
+const answerWithToken = (socket: TLSSocket) =>
+  void socket.write(httpResponse(200, { 'content-type': 'application/json' }, '{"access_token":"a-token"}'));
+
+async function serverCertificate(keyAlgorithm?: 'RSA') {
   const authority = await createCertificateAuthority({ commonName: 'Another Server CA', clock: systemClock });
-  const issued = await authority.issue({ commonName: 'localhost', usage: 'server', dnsNames: ['localhost'] });
+  const issued = await authority.issue({
+    commonName: 'localhost',
+    usage: 'server',
+    dnsNames: ['localhost'],
+    ...(keyAlgorithm && { keyAlgorithm }),
+  });
   return {
     authorityPem: authority.certificatePem,
     tls: { cert: issued.certificatePem, key: issued.privateKeyPem },

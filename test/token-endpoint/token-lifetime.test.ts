@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { BrokerError } from '../../src/errors.ts';
-import { tokenLifetime } from '../../src/token-endpoint/token-lifetime.ts';
+import { tokenLifetime } from '../../src/token-endpoint/token-response.ts';
 
 const sentAtSeconds = 1_800_000_000;
 const DEFAULT_SECONDS = 600;

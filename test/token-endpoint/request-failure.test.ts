@@ -1,10 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { unreachable } from '../../src/token-endpoint/endpoint-error.ts';
-import { networkFailure } from '../../src/token-endpoint/network-failure.ts';
+import { HttpsFailure, httpsFailure } from '../../src/shared/https-failure.ts';
+import { requestFailure } from '../../src/token-endpoint/token-request.ts';
 import { everythingPrintedOf } from '../support/leaks.ts';
 
+const timeouts = { connectTimeoutMilliseconds: 3_000, exchangeTimeoutMilliseconds: 8_000 };
+const told = (thrown: unknown, answered = false) =>
+  requestFailure(httpsFailure(thrown, { answered, reusedSocket: false }), timeouts);
 const failure = (code: unknown, answered = false) =>
-  networkFailure(Object.assign(new Error('bytes of an assertion'), { code }), answered);
+  told(Object.assign(new Error('bytes of an assertion'), { code }), answered);
 
 describe('a connection that failed', () => {
   it.each([
@@ -51,6 +54,7 @@ describe('a connection that failed', () => {
       code: 'TOKEN_ENDPOINT_UNREACHABLE',
       retryable: false,
       certificateRefused: false,
+      untrusted: true,
     });
     expect(error.what).toBe(`The token endpoint's server certificate is not trusted: ${code}.`);
     expect(error.remedy).toContain('ca_bundle');
@@ -88,8 +92,8 @@ describe('a connection that failed', () => {
   });
 
   it('stays what it is when it is known already', () => {
-    const known = unreachable('did not answer within 5 ms');
-    expect(networkFailure(known, true)).toBe(known);
+    const known = new HttpsFailure('CONNECT_TIMED_OUT', 'CONNECT_TIMED_OUT', { answered: false, reusedSocket: false });
+    expect(told(known).what).toBe('The token endpoint could not be connected to within 3000 ms.');
   });
 
   it.each([undefined, null, 42, '', 'a code with spaces', 'x'.repeat(81), { toString: () => 'EPIPE' }])(
@@ -106,7 +110,7 @@ describe('a connection that failed', () => {
   it.each(['text', undefined, { code: 'EPIPE' }, new Error('no code')])(
     'is an unknown error when it is none (%#)',
     (thrown) => {
-      expect(networkFailure(thrown, false).what).toBe('The token endpoint failed (unknown error).');
+      expect(told(thrown).what).toBe('The token endpoint failed (unknown error).');
     },
   );
 
