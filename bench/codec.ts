@@ -29,7 +29,7 @@ const implementations: Record<string, (der: Buffer) => unknown> = {
   'd1-token-broker': (der) => derToRaw(der),
   'asn1.js alone': (der) => {
     const { r, s } = EcdsaSigValue.decode(der, 'der');
-    return Buffer.concat([r, s].map((value) => value.toArrayLike(Buffer, 'be', 32)));
+    return Buffer.concat([r, s].map((value) => value.toArrayLike(Uint8Array, 'be', 32)));
   },
   'ecdsa-sig-formatter': (der) => derToJose(der, 'ES256'),
 };

@@ -88,7 +88,8 @@ export function createApp({ config, sign, tokenEndpoint, store, clock, random, t
   }
 
   function tokenAnswer({ record, source }: TokenOutcome): TokenAnswer {
-    return { ...record, expires_in: secondsLeft(record, nowSeconds(clock)), source };
+    const now = nowSeconds(clock);
+    return { ...record, expires_in: secondsLeft(record, now), answered_at: now, source };
   }
 
   function facts(outcome: TickOutcome | TokenOutcome): Outcome {

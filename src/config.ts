@@ -1,11 +1,10 @@
 import { BrokerError } from './errors.ts';
+import { AUTHORIZATION_PATH, d1Hosts, FULL_LIFE_SECONDS, LONGEST_PROMISE_SECONDS } from './shared/d1.ts';
 
-/** D1's environments by name; any other is given as its base URL. Source: D1 documentation, Authorization API. */
-export const environments: ReadonlyMap<string, string> = new Map([
-  ['production', 'https://api.d1.thalescloud.io/authz/v1'],
-  ['staging', 'https://api.d1-stg.thalescloud.io/authz/v1'],
-  ['develop', 'https://develop-api.d1-dev.thalescloud.io/authz/v1'],
-]);
+/** D1's environments by name; any other is given as its base URL. */
+export const environments: ReadonlyMap<string, string> = new Map(
+  Object.entries(d1Hosts).map(([name, host]) => [name, `https://${host}${AUTHORIZATION_PATH}`]),
+);
 
 interface TextSetting {
   readonly variable: string;
@@ -52,9 +51,9 @@ export const textSettings = {
 } satisfies Record<string, TextSetting>;
 
 export const numberSettings = {
-  refreshWindowSeconds: seconds('D1_REFRESH_WINDOW_SECONDS', 30, 840, 300),
-  assertionLifetimeSeconds: seconds('D1_ASSERTION_LIFETIME_SECONDS', 30, 900, 300),
-  defaultExpiresInSeconds: seconds('D1_DEFAULT_EXPIRES_IN_SECONDS', 60, 900, 600),
+  refreshWindowSeconds: seconds('D1_REFRESH_WINDOW_SECONDS', 30, LONGEST_PROMISE_SECONDS, 300),
+  assertionLifetimeSeconds: seconds('D1_ASSERTION_LIFETIME_SECONDS', 120, LONGEST_PROMISE_SECONDS, 300),
+  defaultExpiresInSeconds: seconds('D1_DEFAULT_EXPIRES_IN_SECONDS', 60, FULL_LIFE_SECONDS, 600),
   clientCertificateTtlSeconds: seconds('D1_CLIENT_CERTIFICATE_TTL_SECONDS', 60, 86_400, 3_600),
   connectTimeoutMilliseconds: milliseconds('D1_CONNECT_TIMEOUT_MILLISECONDS', 100, 10_000, 3_000),
   exchangeTimeoutMilliseconds: milliseconds('D1_EXCHANGE_TIMEOUT_MILLISECONDS', 500, 30_000, 8_000),
@@ -138,7 +137,11 @@ export function readConfig(environment: Record<string, string | undefined>): Con
     faults.push('D1_TOKEN_SECRET_ID and D1_CLIENT_CERTIFICATE_SECRET_ID must not name the same secret');
   }
   faults.push(...unknownVariables(environment));
-  if (faults.length > 0) throw configInvalid(faults);
+  if (faults.length > 0) {
+    // Whoever looks after many of these functions wants to know which one it is.
+    const isKnown = textSettings.issuerId.pattern.test(issuerId);
+    throw configInvalid(faults, isKnown ? issuerId : undefined);
+  }
   return Object.freeze(config);
 }
 
@@ -162,10 +165,11 @@ function quote(value: string): string {
   return harmless ? `"${value}"` : `not shown (${value.length} characters)`;
 }
 
-const configInvalid = (faults: readonly string[]) =>
+const configInvalid = (faults: readonly string[], issuerId: string | undefined) =>
   new BrokerError({
     code: 'CONFIG_INVALID',
     what: `The configuration has ${faults.length} fault(s): ${faults.join('. ')}.`,
     remedy: "Correct the function's environment variables; docs/configuration.md lists them.",
     retryable: false,
+    issuerId,
   });

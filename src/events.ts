@@ -1,9 +1,8 @@
 import * as v from 'valibot';
 import { BrokerError } from './errors.ts';
+import { LATEST_EPOCH_SECONDS, LONGEST_PROMISE_SECONDS } from './shared/d1.ts';
 import type { TokenRecord } from './shared/token-record.ts';
 
-/** The access token's whole life is 900 s; nobody can be promised more than what a refresh leaves of it. */
-const LONGEST_MIN_REMAINING_SECONDS = 840;
 const DEFAULT_MIN_REMAINING_SECONDS = 60;
 
 export const rotationSteps = ['createSecret', 'setSecret', 'testSecret', 'finishSecret'] as const;
@@ -47,8 +46,12 @@ export interface TickAnswer {
 /** Where the token that a caller got came from. */
 export type Source = 'memory' | 'secret' | 'exchange';
 
-/** The token record's public fields, with `expires_in` counted from now, and where the token came from. */
-export type TokenAnswer = TokenRecord & { readonly source: Source };
+/** The token record's public fields, but `expires_in` is counted from when it was answered; and where the token came from. */
+export type TokenAnswer = TokenRecord & {
+  readonly source: Source;
+  /** Seconds since 1970 UTC: when `expires_in` was counted, so that `answered_at + expires_in` is `expires_at`. */
+  readonly answered_at: number;
+};
 
 /** An unusable correlation id is no reason to refuse a token: another is made. */
 const correlationId = v.pipe(
@@ -72,11 +75,11 @@ const tokenSchema = v.pipe(
     // A refresh has its own schema; it is named here for the sentence that refuses any other action.
     action: v.optional(v.picklist(['token', 'refresh'])),
     min_remaining_seconds: v.optional(
-      v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(LONGEST_MIN_REMAINING_SECONDS)),
+      v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(LONGEST_PROMISE_SECONDS)),
       DEFAULT_MIN_REMAINING_SECONDS,
     ),
     force: v.optional(v.boolean(), false),
-    newer_than: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(4_102_444_800))),
+    newer_than: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(LATEST_EPOCH_SECONDS))),
     refused: v.optional(v.pipe(v.string(), v.length(16), v.regex(/^[0-9a-f]{16}$/i))),
     correlation_id: correlationId,
   }),

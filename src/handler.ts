@@ -32,10 +32,11 @@ function start() {
     const app = createApp({ config, ...parts, clock: systemClock, random: systemRandom, telemetry });
     return { telemetry, app };
   } catch (thrown) {
-    const telemetry = createTelemetry(undefined, systemClock);
+    const failure = asBrokerError(thrown);
+    const telemetry = createTelemetry(failure.issuerId, systemClock);
     const app = async (): Promise<never> => {
       const correlationId = systemRandom.uuid();
-      const error = asBrokerError(thrown).located({ correlationId });
+      const error = failure.located({ correlationId });
       const journal = new Journal(systemClock, () => {});
       telemetry.failed({ kind: 'unknown', correlationId, journal, durationMilliseconds: 0 }, error);
       throw error;

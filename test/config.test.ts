@@ -30,6 +30,24 @@ function faultsOf(environment: Record<string, string | undefined>): string {
 
 const oneFault = (fault: string) => `The configuration has 1 fault(s): ${fault}.`;
 
+describe('a configuration that is refused', () => {
+  const issuerOf = (D1_ISSUER_ID: string | undefined) => {
+    try {
+      return readConfig({ ...onboarded, D1_ISSUER_ID, D1_ENVIRONMENT: 'prod' });
+    } catch (error) {
+      return (error as BrokerError).issuerId;
+    }
+  };
+
+  it('says whose it is, when that is known', () => {
+    expect(issuerOf('ISSUER0001')).toBe('ISSUER0001');
+  });
+
+  it.each([undefined, '', 'no issuer', 'x'.repeat(65)])('does not repeat what is no issuer id: %j', (issuerId) => {
+    expect(issuerOf(issuerId)).toBeUndefined();
+  });
+});
+
 describe('the configuration', () => {
   it('needs six variables; every other one has a default', () => {
     expect(readConfig(onboarded)).toEqual({

@@ -131,7 +131,7 @@ describe('the Lambda handler', () => {
         expect(error.name).toBe('CONFIG_INVALID');
         expect(error).toMatchObject({ code: 'CONFIG_INVALID', retryable: false });
         expect(error.message).toMatch(
-          /^The configuration has 2 fault\(s\): D1_ENVIRONMENT is "prod"; .*D1_EXCHANGE_ATTEMPTS is "9".* \[correlation id [0-9a-f-]{36}\] Trying again will not help\. .*docs\/configuration\.md/,
+          /^The configuration has 2 fault\(s\): D1_ENVIRONMENT is "prod"; .*D1_EXCHANGE_ATTEMPTS is "9".* \[issuer ISSUER0001, correlation id [0-9a-f-]{36}\] Trying again will not help\. .*docs\/configuration\.md/,
         );
       }
       expect(sandbox.calls.all()).toEqual([]);
@@ -149,6 +149,7 @@ describe('the Lambda handler', () => {
           outcome: 'failed',
           action: 'unknown',
           error_code: 'CONFIG_INVALID',
+          issuer_id: 'ISSUER0001',
           correlation_id: correlationId,
           tried_again: 'no, only a change can help: see remedy',
         })),
@@ -156,7 +157,8 @@ describe('the Lambda handler', () => {
       expect(new Set(errors.map(({ correlationId }) => correlationId)).size).toBe(events.length);
       const counted = output.metrics().filter(({ name }) => name === 'Failures');
       expect(counted).toHaveLength(events.length);
-      expect(counted[0]?.dimensions).toEqual({ service: 'd1-token-broker', error_code: 'CONFIG_INVALID' });
+      const dimensions = { service: 'd1-token-broker', issuer_id: 'ISSUER0001', error_code: 'CONFIG_INVALID' };
+      expect(counted[0]?.dimensions).toEqual(dimensions);
     });
   });
 });
@@ -174,7 +176,12 @@ describe('the broker behind it', () => {
     const { record } = await storedToken(sandbox);
     clock.advance(100_000);
 
-    expect(await container().token()).toEqual({ ...record, expires_in: 800, source: 'secret' });
+    expect(await container().token()).toEqual({
+      ...record,
+      expires_in: 800,
+      answered_at: Number(record['expires_at']) - 800,
+      source: 'secret',
+    });
     expect(record['expires_in']).toBe(900);
   });
 

@@ -124,8 +124,8 @@ export const teeth: readonly Tooth[] = [
   {
     what: '(10) an obtained_at that lies far ahead of now is believed',
     file: 'src/broker/plan.ts',
-    from: 'const CLOCK_TOLERANCE_SECONDS = 60;',
-    to: 'const CLOCK_TOLERANCE_SECONDS = 1e9;',
+    from: 'record.obtained_at > now / 1000 + CLOCK_TOLERANCE_SECONDS ? 0',
+    to: 'record.obtained_at > now / 1000 + 1e9 ? 0',
   },
   {
     what: '(10) a wait for the pace ignores the deadline',

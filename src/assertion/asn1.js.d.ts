@@ -4,7 +4,7 @@ declare module 'asn1.js' {
     interface BigNumber {
       lten(value: number): boolean;
       gte(value: BigNumber): boolean;
-      toArrayLike(type: typeof Buffer, endian: 'be', length: number): Buffer;
+      toArrayLike(type: typeof Uint8Array, endian: 'be', length: number): Uint8Array;
     }
     interface Node {
       seq(): Node;

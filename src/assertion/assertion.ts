@@ -1,7 +1,29 @@
 import { type Clock, nowSeconds } from '../shared/clock.ts';
+import { CLOCK_TOLERANCE_SECONDS } from '../shared/d1.ts';
 import type { Random } from '../shared/random.ts';
-import { type AssertionSettings, signingInput } from './claims.ts';
 import type { Sign } from './kms-signer.ts';
+
+export interface AssertionSettings {
+  readonly issuerId: string;
+  /** `sub`: the D1 page asks for the same value as `iss`. */
+  readonly subject: string;
+  /** `kid`: selects the public key that was provisioned at D1. */
+  readonly keyId: string;
+  readonly audience?: string | undefined;
+  /** From `iat` to `exp`, 120-840 seconds. */
+  readonly assertionLifetimeSeconds: number;
+}
+
+export interface JwtClaims {
+  readonly iss: string;
+  readonly sub: string;
+  readonly aud: string | undefined;
+  /** Seconds since 1970 UTC. */
+  readonly iat: number;
+  /** Seconds since 1970 UTC. */
+  readonly exp: number;
+  readonly jti: string;
+}
 
 /**
  * A new assertion (RFC 7523, section 3), good for one attempt: header, claims and signature in compact serialisation.
@@ -16,3 +38,27 @@ export async function createAssertion(
   const signature = await sign(input, signal);
   return `${input}.${signature.toString('base64url')}`;
 }
+
+/**
+ * The part of the JWT that gets signed: header and claims, each base64url without padding (RFC 7515, section 7.1).
+ * No `nbf`: it would only add a way to fail on clock skew.
+ *
+ * @param now Seconds since 1970 UTC.
+ * @param jti Never used before: D1 may refuse to see it twice (RFC 7523, section 3).
+ */
+export function signingInput(settings: AssertionSettings, now: number, jti: string): string {
+  const header = { alg: 'ES256', typ: 'JWT', kid: settings.keyId };
+  // Begun in the past, so that a clock that is ahead of D1's does no harm, whichever of the two D1 looks at.
+  const issuedAt = now - CLOCK_TOLERANCE_SECONDS;
+  const claims: JwtClaims = {
+    iss: settings.issuerId,
+    sub: settings.subject,
+    aud: settings.audience,
+    iat: issuedAt,
+    exp: issuedAt + settings.assertionLifetimeSeconds,
+    jti,
+  };
+  return `${encode(header)}.${encode(claims)}`;
+}
+
+const encode = (part: object) => Buffer.from(JSON.stringify(part)).toString('base64url');

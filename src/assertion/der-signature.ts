@@ -36,7 +36,7 @@ export function derToRaw(der: Uint8Array, signer = 'KMS'): Buffer {
   }
   // asn1.js forgives long-form lengths, padded integers and trailing bytes; one value must have one encoding.
   if (!EcdsaSigValue.encode({ r, s }, 'der').equals(bytes)) throw malformed('not the canonical encoding');
-  return Buffer.concat([r, s].map((value) => value.toArrayLike(Buffer, 'be', COORDINATE_BYTES)));
+  return Buffer.concat([r, s].map((value) => value.toArrayLike(Uint8Array, 'be', COORDINATE_BYTES)));
 }
 
 function decode(bytes: Buffer) {

@@ -4,6 +4,7 @@ import { asBrokerError, BrokerError } from '../errors.ts';
 import type { Source } from '../events.ts';
 import type { Call } from '../invocation.ts';
 import type { Clock } from '../shared/clock.ts';
+import { CLOCK_TOLERANCE_SECONDS } from '../shared/d1.ts';
 import { SharedWork } from '../shared/shared-work.ts';
 import { sameToken, type TokenRecord } from '../shared/token-record.ts';
 import { responseInvalid } from '../token-endpoint/endpoint-error.ts';
@@ -291,7 +292,7 @@ export function createBroker({
     if (force) return { newerThan: Number.POSITIVE_INFINITY, digest: undefined, fallsBack: true };
     if (newerThan === undefined && refused === undefined) return undefined;
     // A moment that lies ahead was written by a wrong clock: the digest alone tells.
-    const isAhead = newerThan !== undefined && newerThan > clock.now() / 1000 + 60;
+    const isAhead = newerThan !== undefined && newerThan > clock.now() / 1000 + CLOCK_TOLERANCE_SECONDS;
     return { newerThan: isAhead ? undefined : newerThan, digest: refused, fallsBack: false };
   }
 

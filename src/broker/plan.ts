@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { BrokerError } from '../errors.ts';
+import { CLOCK_TOLERANCE_SECONDS } from '../shared/d1.ts';
 import { sameToken, secondsLeft, type TokenRecord } from '../shared/token-record.ts';
 import type { Snapshot } from '../token-store/token-store.ts';
 
@@ -25,7 +26,6 @@ const AGAIN_MILLISECONDS = 10_000;
 /** The budget of forced writes is a leaky bucket: twelve at once, one more every two hours, so 24 in any 24 hours. */
 const FORCED_WRITE_COSTS_SECONDS = 7_200;
 const FORCED_WRITES_AT_ONCE = 12;
-const CLOCK_TOLERANCE_SECONDS = 60;
 const LONGER_LIFE_SECONDS = 5;
 /** What still fits between a wait and the deadline: an exchange and a write. */
 const REFRESH_MILLISECONDS = 3_000;

@@ -4,8 +4,8 @@ import { decodeJwt, jwtVerify } from 'jose';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { AwsError, type Intercept } from '../../sandbox/aws/server.ts';
 import { type Sandbox, SIGNING_KEY_ALIAS, startSandbox } from '../../sandbox/sandbox.ts';
+import type { AssertionSettings } from '../../src/assertion/assertion.ts';
 import { createAssertion } from '../../src/assertion/assertion.ts';
-import type { AssertionSettings } from '../../src/assertion/claims.ts';
 import { createKmsSigner } from '../../src/assertion/kms-signer.ts';
 import { createKmsClient } from '../../src/aws/clients.ts';
 import { BrokerError } from '../../src/errors.ts';
@@ -95,13 +95,13 @@ describe('an assertion', () => {
       requiredClaims: ['iat', 'exp', 'jti'],
     });
     expect(protectedHeader.kid).toBe('bank-key-1');
-    expect(payload.exp).toBe(clock.now() / 1000 + 300);
+    expect(payload.exp).toBe(clock.now() / 1000 + 240);
     expect(payload.jti).toMatch(/^[0-9a-f-]{36}$/);
   });
 
   it('counts in whole seconds, also between two of them', async () => {
     clock.advance(999);
-    expect(decodeJwt(await assertionUnder(SIGNING_KEY_ALIAS)).exp).toBe(Math.floor(clock.now() / 1000) + 300);
+    expect(decodeJwt(await assertionUnder(SIGNING_KEY_ALIAS)).exp).toBe(Math.floor(clock.now() / 1000) + 240);
   });
 
   it('is another one each time, with a jti never used before', async () => {

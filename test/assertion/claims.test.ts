@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { decodeJwt, decodeProtectedHeader } from 'jose';
 import { describe, expect, it } from 'vitest';
-import { type AssertionSettings, signingInput } from '../../src/assertion/claims.ts';
+import { type AssertionSettings, signingInput } from '../../src/assertion/assertion.ts';
 
 const settings: AssertionSettings = {
   issuerId: 'ISSUER0001',
@@ -24,12 +24,12 @@ describe('what the assertion says', () => {
     });
   });
 
-  it('is the claims that D1 asks for: begun 30 s ago, over in 300 s, and no nbf, no aud unless configured', () => {
+  it('is the claims that D1 asks for: begun 60 s ago, over 300 s after that, and no nbf, no aud unless configured', () => {
     expect(read(signingInput(settings, now, jti)).claims).toStrictEqual({
       iss: 'ISSUER0001',
       sub: 'ISSUER0001',
-      iat: now - 30,
-      exp: now + 300,
+      iat: now - 60,
+      exp: now + 240,
       jti,
     });
   });
@@ -45,10 +45,23 @@ describe('what the assertion says', () => {
     expect(claims).toMatchObject({ iss: 'ISSUER0001', sub: 'AGGREGATED' });
   });
 
-  it.each([30, 300, 900])('lives as long as configured: %i s', (assertionLifetimeSeconds) => {
+  it.each([120, 300, 840])('lives as long as configured, from iat to exp: %i s', (assertionLifetimeSeconds) => {
     const { claims } = read(signingInput({ ...settings, assertionLifetimeSeconds }, now, jti));
-    expect(claims.exp).toBe(now + assertionLifetimeSeconds);
+    expect(Number(claims.exp) - Number(claims.iat)).toBe(assertionLifetimeSeconds);
   });
+
+  it.each([120, 300, 840])(
+    'passes at a D1 that counts 15 minutes from iat or from its own clock, 60 s before and behind: %i s',
+    (assertionLifetimeSeconds) => {
+      const { iat = 0, exp = 0 } = read(signingInput({ ...settings, assertionLifetimeSeconds }, now, jti)).claims;
+      expect(exp - iat).toBeLessThanOrEqual(900);
+      for (const clockOfD1 of [now - 60, now, now + 59]) {
+        expect(iat).toBeLessThanOrEqual(clockOfD1);
+        expect(exp).toBeLessThanOrEqual(clockOfD1 + 900);
+        expect(exp).toBeGreaterThan(clockOfD1);
+      }
+    },
+  );
 
   it('is written in base64url without padding, whatever the configuration holds', () => {
     const visible = fc.string({ minLength: 1, maxLength: 256, unit: 'grapheme-ascii' });
@@ -68,8 +81,8 @@ describe('what the assertion says', () => {
             iss: issuerId,
             sub: issuerId,
             aud: audience,
-            iat: at - 30,
-            exp: at + 300,
+            iat: at - 60,
+            exp: at + 240,
             jti: id,
           });
         },

@@ -21,6 +21,22 @@ describe('the runbook', () => {
     expect(headings(runbook)).toContain(code);
   });
 
+  test.each([
+    'could not be found',
+    'could not be connected to',
+    'refused the connection',
+    'hung up without an answer',
+    'did not answer within',
+    'server certificate is not trusted',
+    'refused the client certificate',
+  ])('knows what to do when an error says "%s"', async (words) => {
+    const sources = await Promise.all(
+      ['request', 'response'].map((name) => read(`src/token-endpoint/token-${name}.ts`)),
+    );
+    expect([...sources, await read('src/token-endpoint/endpoint-error.ts')].join()).toContain(words);
+    expect(runbook).toContain(`"${words}"`);
+  });
+
   test('has a section for each alarm, and none for another', () => {
     const wanted = [...alarms.matchAll(/#(alarm-[\w-]+)/g)].map((match) => match[1]);
     expect(wanted.length).toBeGreaterThanOrEqual(7);

@@ -1,7 +1,7 @@
 /**
  * A process that stands for Lambda: it loads the real src/handler.ts, once for each container that the test asks for, and
  * sends it events. What the broker writes goes to standard output and standard error; answers, which may hold a token,
- * go to the test over IPC. Like Lambda's runtime, it writes an error that an invocation ends with to standard error.
+ * go to the test over IPC. Like Lambda's runtime, it writes an error that an invocation ends with to standard error, in one line.
  */
 import { randomUUID } from 'node:crypto';
 import { inspect } from 'node:util';
@@ -31,7 +31,7 @@ process.on('message', async (order: Order) => {
       await handler(event, context);
       invoked.push({ code: 'ok', told: '' });
     } catch (error) {
-      process.stderr.write(`${inspect(error)}\n`);
+      process.stderr.write(`${JSON.stringify({ ended_with: inspect(error) })}\n`);
       invoked.push({ code: error instanceof Error ? error.name : typeof error, told: tell(error) });
     }
   }
