@@ -18,10 +18,6 @@ const imports: Record<string, string> = {
   '@aws-sdk/client-kms':
     "import { KMSClient, SignCommand } from '@aws-sdk/client-kms'; globalThis.used = [SignCommand, new KMSClient({ region: 'x' })];",
   'asn1.js': "import asn1 from 'asn1.js'; globalThis.used = asn1.define('X', function () { this.int(); });",
-  oauth4webapi:
-    "import { customFetch, genericTokenEndpointRequest } from 'oauth4webapi'; globalThis.used = [customFetch, genericTokenEndpointRequest];",
-  'oauth4webapi, one request':
-    "import { customFetch, genericTokenEndpointRequest } from 'oauth4webapi'; await genericTokenEndpointRequest({ issuer: 'https://x', token_endpoint: 'https://x/' }, { client_id: 'x' }, () => {}, 'x', { assertion: 'x' }, { [customFetch]: async () => ({}) });",
   valibot:
     "import * as v from 'valibot'; globalThis.used = v.pipe(v.looseObject({ a: v.optional(v.string()) }), v.check(() => true));",
   '@aws-lambda-powertools/logger':

@@ -40,7 +40,17 @@ function importsOf(file: string, text: string): Import[] {
   }));
 }
 
-const imports = sources.flatMap((file) => importsOf(file, readFileSync(join(root, file), 'utf8')));
+const importsIn = (files: readonly string[]) =>
+  files.flatMap((file) => importsOf(file, readFileSync(join(root, file), 'utf8')));
+const imports = importsIn(sources);
+
+/** What stands beside src/, by folder: every source file of it, examples too. */
+const beside = (folder: string) =>
+  importsIn(
+    readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+      .map((name) => join(folder, name).replaceAll('\\', '/'))
+      .filter((name) => /\.(ts|js|mjs|cjs)$/.test(name) && !/node_modules|\/dist\//.test(name)),
+  );
 
 const layerOf = (file: string) =>
   layers.findIndex((names) =>
@@ -53,6 +63,24 @@ function isUpwards({ file, target }: Import): boolean {
   if (!target.startsWith('src/')) return false;
   const isOwnFolder = folderOf(file) === folderOf(target) && folderOf(file) !== 'src';
   return !isOwnFolder && layerOf(target) <= layerOf(file);
+}
+
+/** `shared/` is what broker and reader have in common: it imports nothing of ours. */
+const isSharedOutwards = ({ file, target }: Import) =>
+  file.startsWith('src/shared/') && target.startsWith('src/') && !target.startsWith('src/shared/');
+
+/** Whose a file of src/ is; of what is shared, nobody's. */
+function sideOf(target: string): 'reader' | 'broker' | undefined {
+  if (!target.startsWith('src/') || target.startsWith('src/shared/')) return undefined;
+  return target.startsWith('src/reader/') ? 'reader' : 'broker';
+}
+
+/** The files that know both sides. */
+function bothSides(found: readonly Import[]): string[] {
+  const sides = Map.groupBy(found, ({ file }) => file);
+  return [...sides]
+    .filter(([, own]) => new Set(own.map(({ target }) => sideOf(target)).filter(Boolean)).size > 1)
+    .map(([file]) => file);
 }
 
 const isForeign = ({ target }: Import) => /^(\.\.|sandbox|simulation|test|bench)(\/|$)/.test(target);
@@ -92,6 +120,11 @@ describe('the sources', () => {
 
   it('import nothing of the sandbox, the simulator, the tests or the benchmarks', () => {
     expect(told(imports.filter(isForeign))).toEqual([]);
+  });
+
+  it('share what imports nothing of ours', () => {
+    expect(told(imports)).toContain('src/shared/https.ts imports src/shared/https-failure.ts');
+    expect(told(imports.filter(isSharedOutwards))).toEqual([]);
   });
 
   it('get their parts from the handler: nothing below the app makes them', () => {
@@ -147,6 +180,30 @@ describe('the sources', () => {
     ["import { createObtain } from './obtain.ts';", 'src/broker/plan.ts', isBusyPlan],
   ])('would be caught doing too much: %j in %s', (text, file, isWrong) => {
     expect(importsOf(file, text).filter(isWrong)).toHaveLength(1);
+  });
+
+  it.each(['simulation', 'infra', 'examples'])('meet nowhere but in the shared room, in %s/ either', (folder) => {
+    const found = beside(folder);
+    expect(found.length).toBeGreaterThan(0);
+    expect(bothSides(found)).toEqual([]);
+  });
+
+  it('are known to the examples as a consumer knows them: by the name of a package', () => {
+    expect(told(beside('examples').filter(({ target }) => /^(src|sandbox|test|\.\.)\//.test(target)))).toEqual([]);
+  });
+
+  it.each([
+    ["import { BrokerError } from '../errors.ts';", 'src/shared/https.ts'],
+    ["import type { TokenOptions } from '../reader/token-options.ts';", 'src/shared/shared-work.ts'],
+  ])('would be caught reaching out of the shared room: %j in %s', (text, file) => {
+    expect(importsOf(file, text).filter(isSharedOutwards)).toHaveLength(1);
+  });
+
+  it('would be caught knowing both sides', () => {
+    const text =
+      "import { createApp } from '../src/app.ts';\nimport { createTokenReader } from '../src/reader/reader.ts';";
+    expect(bothSides(importsOf('simulation/world.ts', text))).toEqual(['simulation/world.ts']);
+    expect(bothSides(importsOf('simulation/world.ts', text.replace('src/app.ts', 'src/shared/clock.ts')))).toEqual([]);
   });
 
   it('would be caught with asn1.js', () => {

@@ -21,11 +21,10 @@ export async function buildVariants() {
   await rm(output.outdir, { recursive: true, force: true });
   await mkdir(output.outdir, { recursive: true });
   const { file: broker } = await bundleHandler();
-  const [clients, clientsSplit, clientsAndExchange, withoutUndici] = await Promise.all([
+  const [clients, clientsSplit, clientsAndExchange] = await Promise.all([
     bundleAsAnybodyWould('sdk-clients'),
     bundleAsAnybodyWould('sdk-clients', { splitting: true, outdir: join(output.outdir, 'split') }),
     bundleAsAnybodyWould('sdk-clients-and-exchange'),
-    bundleWithoutUndici(),
   ]);
   const filled = await newFolder();
   const compileCache = async (folder: string) => ({ NODE_COMPILE_CACHE: folder });
@@ -36,7 +35,6 @@ export async function buildVariants() {
     same_calls: { name: 'SDK clients and node:https, same calls', file: clientsAndExchange },
     usual: { name: 'hand-written, unbundled', file: join(here, 'usual-lambda.mjs') },
     nothing: { name: 'nothing: Node alone', file: join(here, 'nothing.mjs') },
-    without_undici: { name: 'd1-token-broker, without undici', file: withoutUndici },
     compile_cache_filled: {
       name: 'd1-token-broker, compile cache filled',
       file: broker,
@@ -58,11 +56,4 @@ async function bundleAsAnybodyWould(
   const { alias: _, ...options } = bundleOptions();
   await build({ ...options, ...output, ...more, entryPoints: [join(here, `${name}.ts`)] });
   return join(more.outdir, `${name}.mjs`);
-}
-
-/** The broker as it could be; docs/performance.md says why it is not. */
-async function bundleWithoutUndici(): Promise<string> {
-  const inject = [join(here, 'light-fetch-types.ts')];
-  await build({ ...bundleOptions(), ...output, inject, entryPoints: [join(root, 'src', 'handler.ts')] });
-  return join(output.outdir, 'handler.mjs');
 }

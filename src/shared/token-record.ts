@@ -1,8 +1,8 @@
 import * as v from 'valibot';
-import { LATEST_EPOCH_SECONDS } from './d1.ts';
 import { parseJson } from './json.ts';
 
-const epochSeconds = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(LATEST_EPOCH_SECONDS));
+/** Seconds since 1970 UTC before the year 2100: a value in milliseconds does not pass for one in seconds. */
+const epochSeconds = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(4_102_444_800));
 const visibleAscii = v.pipe(v.string(), v.regex(/^[\x21-\x7e]+$/));
 const text = v.pipe(v.string(), v.minLength(1));
 
