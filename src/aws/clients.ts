@@ -1,8 +1,6 @@
 import { KMSClient } from '@aws-sdk/client-kms';
 import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
-
-/** Connecting inside a Region takes a millisecond or two; a second means that there is no route. */
-const CONNECTION_TIMEOUT_MILLISECONDS = 1_000;
+import { AWS_CONNECTION_TIMEOUT_MILLISECONDS } from '../shared/d1.ts';
 
 /** Where a test or the simulator points a client; in Lambda, the environment says it all. */
 export interface Place {
@@ -19,7 +17,7 @@ export interface Place {
 const settings = (requestTimeoutMilliseconds: number, place: Place | undefined) => ({
   maxAttempts: 3,
   requestHandler: {
-    connectionTimeout: CONNECTION_TIMEOUT_MILLISECONDS,
+    connectionTimeout: AWS_CONNECTION_TIMEOUT_MILLISECONDS,
     requestTimeout: requestTimeoutMilliseconds,
     throwOnRequestTimeout: true,
   },

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { BrokerError } from '../../src/errors.ts';
-import { tokenLifetime } from '../../src/token-endpoint/token-response.ts';
+import { tokenLifetime, toTokenRecord } from '../../src/token-endpoint/token-response.ts';
 
 const sentAtSeconds = 1_800_000_000;
 const DEFAULT_SECONDS = 600;
@@ -69,5 +69,45 @@ describe('how long a token lives', () => {
     expect(thrown).toBeInstanceOf(BrokerError);
     expect(thrown).toMatchObject({ code: 'TOKEN_RESPONSE_INVALID', retryable: true });
     expect(String(thrown)).not.toContain(token);
+  });
+});
+
+describe('the record of a token', () => {
+  const facts = {
+    issuerId: 'ISSUER0001',
+    keyId: 'bank-key-1',
+    correlationId: 'story-1',
+    sentAt: sentAtSeconds * 1000 + 250,
+    defaultExpiresInSeconds: DEFAULT_SECONDS,
+  };
+  const record = {
+    access_token: 'opaque',
+    token_type: 'Bearer',
+    expires_in: 900,
+    expires_at: sentAtSeconds + 900,
+    obtained_at: sentAtSeconds,
+    issuer_id: 'ISSUER0001',
+    key_id: 'bank-key-1',
+    correlation_id: 'story-1',
+    schema_version: 1,
+  };
+  const answer = { access_token: 'opaque', token_type: 'bearer', expires_in: 900 };
+
+  it('counts its life from before the request was sent', () => {
+    expect(toTokenRecord(answer, facts)).toStrictEqual(record);
+  });
+
+  it('holds a scope that says something, and no empty one', () => {
+    expect(toTokenRecord({ ...answer, scope: 'a b' }, facts)).toStrictEqual({ ...record, scope: 'a b' });
+    for (const scope of ['', null, undefined]) expect(toTokenRecord({ ...answer, scope }, facts)).toStrictEqual(record);
+  });
+
+  it('has the life that was assumed where none was told', () => {
+    const expected = { ...record, expires_in: DEFAULT_SECONDS, expires_at: sentAtSeconds + DEFAULT_SECONDS };
+    expect(toTokenRecord({ ...answer, expires_in: null }, facts)).toStrictEqual(expected);
+  });
+
+  it('is none when no life is left of it', () => {
+    expect(toTokenRecord({ ...answer, expires_in: 0 }, facts)).toBeUndefined();
   });
 });
