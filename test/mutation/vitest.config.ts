@@ -1,5 +1,4 @@
 import { defineConfig } from 'vitest/config';
-import shared from './vitest.config.ts';
 
 /** What Stryker runs against the mutants: the tests of the folders that it mutates. */
 export default defineConfig({
@@ -20,11 +19,11 @@ export default defineConfig({
     },
   ],
   test: {
-    ...shared.test,
     // One import of the AWS SDK for all files of a run: each run has a process-wide mutant, and modules of its own.
     isolate: false,
     // What a mutant lets hang fails its test, and costs no new process.
     testTimeout: 15_000,
+    hookTimeout: 60_000,
     include: ['test/{assertion,broker,rotation,token-store}/**/*.test.ts'],
     // The processes that it forks run the sources as they are: it could kill no mutant.
     exclude: ['test/broker/processes.test.ts'],
