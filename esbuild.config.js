@@ -18,6 +18,8 @@ const options = {
   sourcemap: 'external',
   alias: {
     '@aws-sdk/credential-provider-node': fileURLToPath(new URL('src/aws/environment-credentials.ts', import.meta.url)),
+    '@smithy/core/event-streams': fileURLToPath(new URL('src/aws/never-loaded.ts', import.meta.url)),
+    bowser: fileURLToPath(new URL('src/aws/never-loaded.ts', import.meta.url)),
   },
   // Some dependencies are CommonJS and call `require`, which an ES module does not have.
   banner: {
