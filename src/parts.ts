@@ -33,7 +33,6 @@ export function createParts({
     client: secretsManager,
     secretId: config.clientCertificateSecretId,
     ttlSeconds: config.clientCertificateTtlSeconds,
-    awsTimeoutMilliseconds: config.awsTimeoutMilliseconds,
     clock,
   });
   const tokenEndpoint = createTokenEndpoint({ settings: config, certificates, clock, random });

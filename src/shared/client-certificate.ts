@@ -79,20 +79,25 @@ function readable<T>(read: () => T): T | undefined {
 
 const day = (milliseconds: number) => new Date(milliseconds).toISOString();
 
+export interface CertificatePatience extends Patience {
+  /** Until when the caller waits, in milliseconds since 1970 UTC: needed where a read has no budget of its own. */
+  readonly until?: number | undefined;
+}
+
 export interface ClientCertificateSource {
   /**
    * The client certificate, from memory while it is young and alive. The same object, as long as the secret holds the same.
    *
    * @param warn Hears why it could not be read again, when the one in hand will do.
    */
-  current(patience: Patience, warn: (warning: Error) => void): Promise<ClientCertificate>;
+  current(patience: CertificatePatience, warn: (warning: Error) => void): Promise<ClientCertificate>;
   /**
    * Reads the secret again, because the server refused `rejected`, or was not trusted by its CA bundle. What another caller
    * has read since is not read again.
    *
    * @returns A different one, or `undefined`.
    */
-  replacementOf(rejected: ClientCertificate, patience: Patience): Promise<ClientCertificate | undefined>;
+  replacementOf(rejected: ClientCertificate, patience: CertificatePatience): Promise<ClientCertificate | undefined>;
 }
 
 /**
@@ -100,7 +105,7 @@ export interface ClientCertificateSource {
  * However many callers wait, there is one read.
  *
  * @param readText One read of the secret, `undefined` when it holds bytes. What it throws, the callers get.
- * @param budgetMilliseconds What one read may take.
+ * @param budgetMilliseconds What one read may take. Without it, it has as long as its most patient caller.
  * @param invalid The error for a secret that holds no usable certificate; it is told why.
  * @param tooLate The error of a read that took too long.
  */
@@ -114,7 +119,7 @@ export function createClientCertificateSource({
 }: {
   readText: (signal: AbortSignal) => Promise<string | undefined>;
   ttlMilliseconds: number;
-  budgetMilliseconds: number;
+  budgetMilliseconds?: number;
   invalid: (why: string) => Error;
   tooLate: () => Error;
   clock: Clock;
@@ -122,7 +127,7 @@ export function createClientCertificateSource({
   let cached: { readonly certificate: ClientCertificate; readAgainAt: number } | undefined;
   const loads = new SharedWork<ClientCertificate>(clock, tooLate, budgetMilliseconds);
 
-  const load = (patience: Patience) =>
+  const load = (patience: CertificatePatience) =>
     waitFor(
       loads.join(async ({ signal }) => {
         const parsed = parseClientCertificate(await readText(signal), clock.now());
@@ -132,7 +137,7 @@ export function createClientCertificateSource({
           cached && isSame(cached.certificate, parsed.certificate) ? cached.certificate : parsed.certificate;
         cached = { certificate, readAgainAt: clock.now() + ttlMilliseconds };
         return certificate;
-      }),
+      }, patience.until),
       patience,
       clock,
       tooLate,

@@ -4,27 +4,22 @@ import { awsFailure } from '../shared/aws-failure.ts';
 import { type ClientCertificateSource, createClientCertificateSource } from '../shared/client-certificate.ts';
 import type { Clock } from '../shared/clock.ts';
 
-/** The SDK makes three attempts, with jittered delays between them. */
-const ATTEMPTS = 3;
-const DELAYS_MILLISECONDS = 5_000;
-
 /**
  * The client certificate in a secret, for the function.
  *
- * @param awsTimeoutMilliseconds What one attempt to read it may take.
+ * A read has as long as its most patient caller; the SDK's own timeouts and attempts end it sooner.
+ *
  * @throws BrokerError CLIENT_CERTIFICATE_INVALID or CLIENT_CERTIFICATE_UNAVAILABLE, from both functions.
  */
 export function certificateFromSecret({
   client,
   secretId,
   ttlSeconds,
-  awsTimeoutMilliseconds,
   clock,
 }: {
   client: Pick<SecretsManagerClient, 'send'>;
   secretId: string;
   ttlSeconds: number;
-  awsTimeoutMilliseconds: number;
   clock: Clock;
 }): ClientCertificateSource {
   const unavailable = (why: string, remedy: string, retryable: boolean) =>
@@ -51,7 +46,6 @@ export function certificateFromSecret({
   return createClientCertificateSource({
     readText,
     ttlMilliseconds: ttlSeconds * 1000,
-    budgetMilliseconds: ATTEMPTS * awsTimeoutMilliseconds + DELAYS_MILLISECONDS,
     invalid: (why) =>
       new BrokerError({
         code: 'CLIENT_CERTIFICATE_INVALID',

@@ -1,7 +1,12 @@
 import type { Deadline } from '../deadline.ts';
 import { asBrokerError } from '../errors.ts';
 import type { Call } from '../invocation.ts';
-import { type ClientCertificate, type ClientCertificateSource, daysLeft } from '../shared/client-certificate.ts';
+import {
+  type CertificatePatience,
+  type ClientCertificate,
+  type ClientCertificateSource,
+  daysLeft,
+} from '../shared/client-certificate.ts';
 import type { Clock } from '../shared/clock.ts';
 import type { Random } from '../shared/random.ts';
 import type { TokenRecord } from '../shared/token-record.ts';
@@ -65,10 +70,11 @@ export function createTokenEndpoint({
 
   async function exchange(createAssertion: AssertionFactory, call: Call, deadline: Deadline, signal: AbortSignal) {
     let certificateChecked = false;
+    const patience = { signal, until: deadline.at };
     for (let attempt = 1; ; attempt += 1) {
       // The handshake goes on while KMS signs.
       const [open, assertion] = await Promise.all([
-        openConnection(call, signal),
+        openConnection(call, patience),
         call.journal.time('sign', () => createAssertion(signal)),
       ]);
       try {
@@ -78,7 +84,7 @@ export function createTokenEndpoint({
         if (!(error instanceof EndpointError)) throw error;
         if ((error.certificateRefused || error.untrusted) && !certificateChecked) {
           certificateChecked = true;
-          if (await certificateWasRenewed(open, call, signal)) {
+          if (await certificateWasRenewed(open, call, patience)) {
             attempt -= 1;
             continue;
           }
@@ -93,9 +99,9 @@ export function createTokenEndpoint({
     }
   }
 
-  async function openConnection({ journal }: Call, signal: AbortSignal): Promise<Connection> {
+  async function openConnection({ journal }: Call, patience: CertificatePatience): Promise<Connection> {
     const warn = (warning: Error) => journal.warn(asBrokerError(warning));
-    const certificate = await journal.time('load_certificate', () => certificates.current({ signal }, warn));
+    const certificate = await journal.time('load_certificate', () => certificates.current(patience, warn));
     journal.certificateDaysLeft = daysLeft(certificate, clock.now());
     if (connection?.certificate !== certificate) {
       connection?.agent.destroy();
@@ -111,9 +117,9 @@ export function createTokenEndpoint({
     return connection;
   }
 
-  async function certificateWasRenewed({ certificate }: Connection, { journal }: Call, signal: AbortSignal) {
+  async function certificateWasRenewed({ certificate }: Connection, { journal }: Call, patience: CertificatePatience) {
     try {
-      const replacement = () => certificates.replacementOf(certificate, { signal });
+      const replacement = () => certificates.replacementOf(certificate, patience);
       return (await journal.time('load_certificate', replacement)) !== undefined;
     } catch (error) {
       // The refusal is what failed; that the secret could not be read again is told beside it.

@@ -64,7 +64,6 @@ export async function openDesk({ fault, awsIntercept, attempts = 3, fraction = 0
     client: secretsManager,
     secretId: CLIENT_CERTIFICATE_SECRET,
     ttlSeconds: 3_600,
-    awsTimeoutMilliseconds: 2_000,
     clock,
   });
   const tokenEndpoint = createTokenEndpoint({
