@@ -129,10 +129,10 @@ connect, always: hang
   createSecret:      TOKEN_ENDPOINT_UNREACHABLE old+empty 1·2·1·3·0·0 30.3s
 
 connect, always: impostor
-  tick:              TOKEN_ENDPOINT_UNREACHABLE old 1·1·1·0·0 0s
-  direct:            secret old 1·1·1·0·0 0s !TOKEN_ENDPOINT_UNREACHABLE
-  forced:            secret old 1·1·1·0·0 0s !TOKEN_ENDPOINT_UNREACHABLE
-  createSecret:      TOKEN_ENDPOINT_UNREACHABLE old+empty 1·2·1·1·0·0 0s
+  tick:              TOKEN_ENDPOINT_UNREACHABLE old 1·2·1·0·0 0s
+  direct:            secret old 1·2·1·0·0 0s !TOKEN_ENDPOINT_UNREACHABLE
+  forced:            secret old 1·2·1·0·0 0s !TOKEN_ENDPOINT_UNREACHABLE
+  createSecret:      TOKEN_ENDPOINT_UNREACHABLE old+empty 1·2·2·1·0·0 0s
 
 sign, once: delay
   tick:              due new 1·1·1·1·1 3s
