@@ -1,19 +1,66 @@
+import { parseJson } from '../shared/json.ts';
 import { parseTokenRecord, type TokenRecord } from '../shared/token-record.ts';
 
 /**
- * A token record as callers get it: frozen, nested values included, so that no caller can change another's. `expires_in`
- * is the token's whole life, not what is left of it; `expires_at` is counted on the broker's clock.
+ * A D1 access token as callers get it, frozen: no caller can change another's. Names are those of RFC 6749, section 5.1,
+ * first. Fields that this release does not know are kept, but the compiler does not: a misspelt name does not compile.
+ *
+ * @example
+ * const { access_token } = await d1.token();
+ * const headers = { authorization: `Bearer ${access_token}` };
  */
-export type AccessToken = Readonly<TokenRecord>;
+export interface AccessToken {
+  /** Goes into `Authorization: Bearer`. Visible ASCII. Never log it. */
+  readonly access_token: string;
+  /** `Bearer` (RFC 6750). */
+  readonly token_type: string;
+  /** What the token is good for, separated by spaces; absent when D1 did not say. */
+  readonly scope?: string | undefined;
+  /** Seconds that it had left when they were counted: by D1 when it gave the token, or by the broker at `answered_at`. */
+  readonly expires_in: number;
+  /** Seconds since 1970 UTC on the broker's clock: when the token dies. */
+  readonly expires_at: number;
+  /** Seconds since 1970 UTC: when the token first came from D1. It orders tokens, and is not where its life begins. */
+  readonly obtained_at: number;
+  /** Seconds since 1970 UTC: when the broker counted `expires_in`. Absent from a token that was read from the secret. */
+  readonly answered_at?: number | undefined;
+  /** The D1 issuer that the token belongs to. */
+  readonly issuer_id: string;
+  /** The `kid` of the key that signed the assertion. */
+  readonly key_id: string;
+  /** The `x-correlation-id` of the token request: what Thales support asks for. */
+  readonly correlation_id: string;
+  readonly schema_version: 1;
+}
 
 /**
- * Reads text as a token record.
+ * Reads the text of the token secret as a token.
  *
- * @returns The frozen record, or why it is none: a field's name at most, never a value.
+ * @returns The frozen token, or why it is none: a field's name at most, never a value.
  */
 export function readAccessToken(text: string): { token: AccessToken } | { why: string } {
   const result = parseTokenRecord(text);
-  return 'why' in result ? result : { token: deepFreeze(result.record) };
+  return 'why' in result ? result : { token: deepFreeze<TokenRecord>(result.record) };
+}
+
+/**
+ * Reads the broker's answer: a token record with `expires_in` counted at `answered_at`. A broker of an earlier release does
+ * not say when it counted; then it was `expires_in` before the token's end.
+ *
+ * @returns Nothing when it is no token.
+ */
+export function readBrokerAnswer(payload: string): { token: AccessToken; answeredAt: number } | undefined {
+  const { source: _source, ...answer } = { ...(parseJson(payload) as Record<string, unknown> | null | undefined) };
+  const { expires_at: expiresAt, expires_in: expiresIn, obtained_at: obtainedAt } = answer;
+  if (typeof expiresAt !== 'number' || typeof expiresIn !== 'number' || typeof obtainedAt !== 'number')
+    return undefined;
+  const { answered_at: answeredAt = expiresAt - expiresIn } = answer;
+  if (typeof answeredAt !== 'number' || expiresIn <= 0) return undefined;
+  // The record's rule across fields is about the moment of obtaining, and this was counted later.
+  const asRecord = { ...answer, expires_in: Math.max(expiresIn, expiresAt - obtainedAt) };
+  const result = parseTokenRecord(JSON.stringify(asRecord));
+  if ('why' in result) return undefined;
+  return { token: deepFreeze({ ...result.record, expires_in: expiresIn }), answeredAt };
 }
 
 function deepFreeze<T extends object>(value: T): Readonly<T> {

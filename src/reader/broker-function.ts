@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Clock } from '../shared/clock.ts';
 import { parseJson } from '../shared/json.ts';
 import type { Random } from '../shared/random.ts';
-import { type AccessToken, readAccessToken } from './access-token.ts';
+import { type AccessToken, readBrokerAnswer } from './access-token.ts';
 import { type AwsClient, clientSettings } from './aws-client.ts';
 import { BrokerFailure, foreignAnswer, invocationFailure } from './broker-failure.ts';
 import { TokenReaderError } from './reader-error.ts';
@@ -77,12 +77,14 @@ export function createBrokerFunction({
     const answer = (await lambda.send(command, { abortSignal: signal }).catch((thrown: unknown) => {
       throw invocationFailure(functionName, thrown);
     })) as { FunctionError?: unknown; Payload?: Uint8Array } | undefined;
-    const payload = parseJson(new TextDecoder().decode(answer?.Payload));
-    if (answer?.FunctionError !== undefined) throw new BrokerFailure(functionName, payload, event.correlation_id);
-    const { token, brokerTime } = readAnswer(payload);
-    if (!token) throw foreignAnswer(functionName);
-    time.observe(brokerTime, sentAt, clock.now());
-    return token;
+    const payload = new TextDecoder().decode(answer?.Payload);
+    if (answer?.FunctionError !== undefined) {
+      throw new BrokerFailure(functionName, parseJson(payload), event.correlation_id);
+    }
+    const read = readBrokerAnswer(payload);
+    if (!read) throw foreignAnswer(functionName);
+    time.observe(read.answeredAt * 1000, sentAt, clock.now());
+    return read.token;
   }
 }
 
@@ -102,15 +104,4 @@ async function loadLambdaClient() {
       retryable: false,
     });
   }
-}
-
-/** The broker's answer is the token record with `expires_in` counted from now: record and broker time in one. */
-function readAnswer(payload: unknown): { token?: AccessToken; brokerTime: number } {
-  const { source: _source, ...answer } = { ...(payload as Record<string, unknown> | null | undefined) };
-  const { expires_at: expiresAt, expires_in: expiresIn, obtained_at: obtainedAt } = answer;
-  if (typeof expiresAt !== 'number' || typeof expiresIn !== 'number' || typeof obtainedAt !== 'number') {
-    return { brokerTime: Number.NaN };
-  }
-  const result = readAccessToken(JSON.stringify({ ...answer, expires_in: expiresAt - obtainedAt }));
-  return { ...('token' in result && result), brokerTime: (expiresAt - expiresIn) * 1000 };
 }

@@ -9,7 +9,7 @@ import { readOptions, type Settings, type TokenReaderOptions } from './options.t
 import type { FetchInput } from './request.ts';
 import { ServerClock } from './server-clock.ts';
 import { SharedWork } from './shared-work.ts';
-import { TokenKeeper, type TokenWish } from './token-keeper.ts';
+import { TokenKeeper, type TokenOptions } from './token-keeper.ts';
 import { readSecretText } from './token-secret.ts';
 import { BrokerSource, TokenSource } from './token-source.ts';
 import { createTransport } from './transport.ts';
@@ -21,7 +21,7 @@ export type { AwsClient } from './aws-client.ts';
 export { D1_ORIGINS, type FetchLike, type TokenReaderOptions } from './options.ts';
 export { type ReaderErrorCode, readerErrorCodes, TokenReaderError } from './reader-error.ts';
 export type { FetchInput } from './request.ts';
-export type { TokenWish } from './token-keeper.ts';
+export type { TokenOptions } from './token-keeper.ts';
 
 /** A D1 access token, whenever it is needed. Both functions may be taken off the object. */
 export interface TokenReader {
@@ -32,7 +32,7 @@ export interface TokenReader {
    * @throws TokenReaderError with a TOKEN_ or BROKER_ code when no token that lives can be had, TOKEN_WAIT_TIMED_OUT, or
    * the reason of the signal.
    */
-  readonly token: (wish?: TokenWish) => Promise<AccessToken>;
+  readonly token: (wish?: TokenOptions) => Promise<AccessToken>;
   /**
    * `fetch` with the token in `Authorization` (RFC 6750, section 2.1), for D1's origins and those of `allowedOrigins`. When
    * D1 answers 401, the request is repeated once with another token, if there is one and the body can be sent again.
@@ -57,8 +57,8 @@ export function createTokenReader(options: TokenReaderOptions): TokenReader {
   const keeper = new TokenKeeper(settings, time, new TokenSource(settings, client, time), createBroker(settings, time));
   const transport = createTransport(settings, createCertificateAgent(settings, client, time));
   return Object.freeze({
-    token: (wish?: TokenWish) => keeper.token(wish),
-    fetch: createAuthorizedFetch({ keeper, transport, allowedOrigins: settings.allowedOrigins }),
+    token: (wish?: TokenOptions) => keeper.token(wish),
+    fetch: createAuthorizedFetch({ keeper, transport, allowedOrigins: settings.allowedOrigins, clock: settings.clock }),
   });
 }
 

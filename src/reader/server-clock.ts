@@ -33,7 +33,7 @@ export class ServerClock {
     if (least <= most) this.#offset = Math.min(Math.max(this.#offset, least), most);
   }
 
-  /** Something that has happened is not in the future: a token was obtained at `milliseconds`. */
+  /** Something that has happened is not in the future: a token began to live at `milliseconds`. */
   notBefore(milliseconds: number): void {
     this.#offset = Math.max(this.#offset, milliseconds - this.#clock.now());
   }

@@ -9,7 +9,7 @@ import { SharedWork } from './shared-work.ts';
 import type { BrokerSource, TokenSource } from './token-source.ts';
 
 /** How one caller wants its token. */
-export interface TokenWish extends Patience {
+export interface TokenOptions extends Patience {
   /**
    * Seconds that the token should at least live on, 0-840; the reader's `minRemainingSeconds` unless told. A wish, not a
    * condition: when no better token can be had, one that lives is better than none, and `expires_at` tells.
@@ -63,18 +63,11 @@ export class TokenKeeper {
   }
 
   /** Not `async`: a hit costs a look at the clock and allocates nothing. */
-  token(wish?: TokenWish): Promise<AccessToken> {
+  token(wish?: TokenOptions): Promise<AccessToken> {
     if (wish === undefined && this.#held !== undefined && this.#time.now() < this.#held.carefreeUntil) {
       return this.#held.promise;
     }
     return this.#carefully(wish ?? {});
-  }
-
-  /** As `token`; but a token that D1 has refused is not sent again while another is being looked for. */
-  async tokenToSend(patience: Patience): Promise<AccessToken> {
-    const token = await (patience.signal ? this.token(patience) : this.token());
-    if (!this.#refused.include(token) || !this.#replacements.underWay) return token;
-    return (await this.replacementOf(token, patience)) ?? token;
   }
 
   /**
@@ -92,7 +85,7 @@ export class TokenKeeper {
     return waitFor(search, patience, this.#settings.clock);
   }
 
-  async #carefully(wish: TokenWish): Promise<AccessToken> {
+  async #carefully(wish: TokenOptions): Promise<AccessToken> {
     const { minRemainingSeconds = this.#settings.minRemainingSeconds, signal } = wish;
     if (!(minRemainingSeconds >= 0 && minRemainingSeconds <= 840)) throw minRemainingInvalid();
     signal?.throwIfAborted();
@@ -220,9 +213,9 @@ export class TokenKeeper {
     return token.expires_at * 1000 - this.#aheadMilliseconds(token);
   }
 
-  /** At most half of the token's own life, or a short-lived token would be due as soon as it is there. */
+  /** At most half of what the token had when it was given, or a short-lived one would be due as soon as it is there. */
   #aheadMilliseconds(token: AccessToken): number {
-    return Math.min(this.#settings.refreshAheadSeconds, (token.expires_at - token.obtained_at) / 2) * 1000;
+    return Math.min(this.#settings.refreshAheadSeconds, token.expires_in / 2) * 1000;
   }
 
   #jittered(milliseconds: number): number {

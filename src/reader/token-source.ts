@@ -50,7 +50,7 @@ export class TokenSource {
     const { secretId, clock } = this.#settings;
     const text = await readSecretText({ client: this.#client, secretId, clock, time: this.#time }, signal);
     const token = tokenFromSecret(secretId, text);
-    this.#time.notBefore(token.obtained_at * 1000);
+    this.#time.notBefore((token.expires_at - token.expires_in) * 1000);
     return { token };
   }
 
@@ -63,7 +63,7 @@ export class TokenSource {
       const text = await readThroughExtension(extension, secretId, signal);
       if (text === undefined) return undefined;
       const token = tokenFromSecret(secretId, text);
-      this.#time.notBefore(token.obtained_at * 1000);
+      this.#time.notBefore((token.expires_at - token.expires_in) * 1000);
       return token;
     } catch (thrown) {
       warn(

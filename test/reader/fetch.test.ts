@@ -38,6 +38,18 @@ function readerAbove(answers: readonly (() => Response)[], options: Partial<Toke
     ...options,
   });
 }
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+async function untilSettled(work: Promise<unknown>, act: () => void): Promise<void> {
+  let settled = false;
+  const settle = () => {
+    settled = true;
+  };
+  work.then(settle, settle);
+  while (!settled) {
+    await turn();
+    act();
+  }
+}
 const ok = () => new Response('ok');
 const refused = () => new Response('no', { status: 401 });
 const to =
@@ -186,11 +198,13 @@ describe('a 401 from D1', () => {
     ['a stream', () => [D1, { method: 'POST', body: new Blob(['text']).stream(), duplex: 'half' }]],
     ['a request object', () => [new Request(D1, { method: 'POST', body: 'text' })]],
   ])('is handed back when the body was %s, and the next request has the other token', async (_name, request) => {
-    const { fetch } = readerAbove([refused, ok]);
+    const { fetch, token } = readerAbove([refused, ok]);
     consumer.advance(100);
     const response = await fetch(...request());
     expect(response.status).toBe(401);
     expect(await response.text()).toBe('no');
+    const first = await token();
+    while ((await token()) === first) await turn();
     expect((await fetch(D1)).status).toBe(200);
     expect(sent).toHaveLength(2);
     expect(sent[1]?.authorization).not.toBe(sent[0]?.authorization);
@@ -201,6 +215,56 @@ describe('a 401 from D1', () => {
     consumer.advance(100);
     expect((await fetch(D1)).status).toBe(401);
     expect(sent).toHaveLength(2);
+  });
+
+  it.each<[string, () => ReadableStream]>([
+    ['breaks', () => new ReadableStream({ pull: (controller) => controller.error(new Error('cut off')) })],
+    ['ends after a while', () => new Blob(['no']).stream()],
+  ])('is followed by the same request again when its body %s', async (_name, body) => {
+    const { fetch } = readerAbove([
+      () => new Response(body(), { status: 401, headers: { 'content-length': '2' } }),
+      ok,
+    ]);
+    consumer.advance(100);
+    expect((await fetch(D1)).status).toBe(200);
+  });
+
+  it('is followed by the same request again when its body stalls, whose connection is given up', async () => {
+    let cancelled = false;
+    const stalling = new ReadableStream({
+      cancel: () => {
+        cancelled = true;
+      },
+    });
+    const { fetch, token } = readerAbove([
+      () => new Response(stalling, { status: 401, headers: { 'content-length': '2' } }),
+      ok,
+    ]);
+    consumer.advance(100);
+    const first = await token();
+    const response = fetch(D1);
+    while ((await token()) === first) await turn();
+    await untilSettled(response, () => consumer.clock.timeOut());
+    expect((await response).status).toBe(200);
+    expect(cancelled).toBe(true);
+  });
+
+  it('from one endpoint stalls no other: a token that is refused there goes on being sent elsewhere', async () => {
+    const asked = Promise.withResolvers<void>();
+    consumer.brokerFault = () => {
+      asked.resolve();
+      return new Promise(() => {});
+    };
+    const { fetch } = consumer.reader({
+      brokerFunctionName: 'broker',
+      lambda: consumer.lambda,
+      fetch: async (url: string) => new Response('', { status: url.endsWith('/forbidden') ? 401 : 200 }),
+    });
+    const refusing = fetch(`${D1}/forbidden`);
+    await asked.promise;
+    for (let request = 0; request < 10; request += 1) expect((await fetch(`${D1}/allowed`)).status).toBe(200);
+    consumer.clock.timeOut();
+    expect((await refusing).status).toBe(401);
   });
 
   it('does not hold a caller that leaves', async () => {
@@ -234,10 +298,20 @@ describe('a redirect', () => {
     },
   );
 
-  it('to elsewhere and back carries the token again only at D1', async () => {
-    const { fetch } = readerAbove([to('https://elsewhere.example/'), to(`${D1}/back`), ok]);
-    await fetch(D1);
-    expect(sent.map(({ authorization }) => authorization !== null)).toEqual([true, false, true]);
+  it('to elsewhere and back carries neither token nor cookie to the request that a stranger chose', async () => {
+    const { fetch } = readerAbove([to('https://elsewhere.example/'), to(`${D1}/chosen`), to('/further'), refused]);
+    const response = await fetch(D1, { headers: { cookie: 'session=1' } });
+    expect(sent.map(({ url }) => url)).toEqual([
+      `${D1}/`,
+      'https://elsewhere.example/',
+      `${D1}/chosen`,
+      `${D1}/further`,
+    ]);
+    expect(sent.map(({ authorization }) => authorization !== null)).toEqual([true, false, false, false]);
+    expect(sent.map(({ headers }) => headers.get('cookie'))).toEqual(['session=1', null, null, null]);
+    // Without a token there is nothing that D1 could have refused.
+    expect(response.status).toBe(401);
+    expect(consumer.invocations).toEqual([]);
   });
 
   it('to elsewhere is handed back when it would take a body along', async () => {

@@ -310,6 +310,56 @@ describe('a replacement that is not ready', () => {
   });
 });
 
+describe('an answer of the broker', () => {
+  const answering = (more: Record<string, unknown>) => ({
+    lambda: {
+      send: async () => ({ Payload: Buffer.from(JSON.stringify({ ...JSON.parse(record(C, true)), ...more })) }),
+    },
+  });
+
+  it('says when its expires_in was counted, and so what time it is at the broker', async () => {
+    secret = { ...A, obtainedAt: -900 };
+    // Its clock is 600 s behind: without knowing that, this machine would take the token for dead in 300 s.
+    const { token } = reader(answering({ answered_at: now - 600, expires_in: START + 1_000 - (now - 600) }));
+    expect(await token()).toMatchObject({ access_token: C.name, answered_at: now - 600, expires_in: 1_500 });
+    now += 1_400;
+    expect((await token()).access_token).toBe(C.name);
+  });
+
+  it('of an earlier release does not, and its time follows from what it has left', async () => {
+    secret = { ...A, obtainedAt: -900 };
+    const { token } = reader(answering({ expires_in: 1_500 }));
+    expect(await token()).not.toHaveProperty('answered_at');
+    now += 1_400;
+    expect((await token()).access_token).toBe(C.name);
+  });
+
+  it.each([{ answered_at: 'now' }, { expires_in: 0 }, { expires_in: -5 }, { obtained_at: 'then' }])(
+    'with %j is none',
+    async (more) => {
+      secret = { ...A, obtainedAt: -900 };
+      await expect(reader(answering(more)).token()).rejects.toMatchObject({ code: 'BROKER_FAILED' });
+    },
+  );
+});
+
+it('takes expires_in for the life of a token, never what lies between obtained_at and expires_at', async () => {
+  // The clock of whoever obtained it went back meanwhile: obtained_at was kept in order, and lies behind the truth.
+  const text = JSON.stringify({ ...JSON.parse(record(A)), obtained_at: START + 899 });
+  let reads = 0;
+  const send = async () => {
+    reads += 1;
+    return { SecretString: text };
+  };
+  now = START + 700;
+  const { token } = reader({ secretsManager: { send }, brokerFunctionName: undefined });
+  await token();
+  now += 60;
+  await token();
+  // Less than 180 s are left, so it is looked for: half a second before its end would be too late.
+  expect(reads).toBe(2);
+});
+
 describe('an answer with less life than wished for', () => {
   it('is kept when it lives longer than what is in hand', async () => {
     secret = A;

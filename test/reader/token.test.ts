@@ -45,7 +45,7 @@ describe('a token from memory', () => {
     const { token } = consumer.reader();
     const first = await token();
     expect(() => Object.assign(first, { access_token: 'mine' })).toThrow(TypeError);
-    expect(() => (first['extra'] as { nested: string[] }).nested.push('mine')).toThrow(TypeError);
+    expect(() => (first as unknown as { extra: { nested: string[] } }).extra.nested.push('mine')).toThrow(TypeError);
     expect(await token()).toEqual(await consumer.stored());
   });
 
