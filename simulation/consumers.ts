@@ -63,7 +63,7 @@ function readerConsumer({ client, target, d1, clock, random }: Surroundings, wit
     },
     clock,
     random,
-    environment: {},
+    env: {},
   });
   return async () => {
     const response = await reader.fetch('https://api.d1.thalescloud.io/banking/v1/cards').catch(() => undefined);

@@ -44,6 +44,7 @@ const denied: ReadonlyMap<string, string> = new Map(
   Object.entries({
     AccessDeniedException: "Allow this function's role lambda:InvokeFunction on the broker's function.",
     CredentialsProviderError: 'Give this process AWS credentials.',
+    RegionMissing: 'Set AWS_REGION, or give a lambda client with a region.',
     ResourceNotFoundException: 'Check brokerFunctionName, the account and the Region.',
   }),
 );

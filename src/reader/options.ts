@@ -6,11 +6,20 @@ import { TokenReaderError } from './reader-error.ts';
 import type { SecretsExtension } from './secrets-extension.ts';
 
 /** The hosts of D1's environments (D1 documentation, Authorization API). */
-export const D1_ORIGINS: readonly string[] = [
-  'https://api.d1.thalescloud.io',
-  'https://api.d1-stg.thalescloud.io',
-  'https://develop-api.d1-dev.thalescloud.io',
-];
+const d1Hosts = {
+  production: 'api.d1.thalescloud.io',
+  staging: 'api.d1-stg.thalescloud.io',
+  develop: 'develop-api.d1-dev.thalescloud.io',
+} as const;
+
+export type D1Environment = keyof typeof d1Hosts;
+
+/** Where each environment of D1 is. */
+export const D1_ORIGINS: Readonly<Record<D1Environment, string>> = Object.freeze({
+  production: `https://${d1Hosts.production}`,
+  staging: `https://${d1Hosts.staging}`,
+  develop: `https://${d1Hosts.develop}`,
+});
 
 /** The part of the Fetch standard that the reader needs from whatever sends its requests. */
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
@@ -36,7 +45,9 @@ export interface TokenReaderOptions {
    * PARAMETERS_SECRETS_EXTENSION_HTTP_PORT is set. Default false.
    */
   readonly useSecretsExtension?: boolean | undefined;
-  /** Origins that `fetch` may send a token to, https only. Default: D1's three. */
+  /** The environment of D1 that the token is for: `fetch` sends it to that host and to no other. Default `production`. */
+  readonly environment?: D1Environment | undefined;
+  /** Origins that `fetch` may send a token to, https only, in place of the environment's host. */
   readonly allowedOrigins?: readonly string[] | undefined;
   /**
    * Name or ARN of the secret with the client certificate for mutual TLS: `{"certificate", "private_key", "ca_bundle"?}`,
@@ -60,7 +71,7 @@ export interface TokenReaderOptions {
   /** Default: Node's. */
   readonly random?: Random | undefined;
   /** Where the extension's port and AWS_SESSION_TOKEN are looked up. Default `process.env`. */
-  readonly environment?: Readonly<Record<string, string | undefined>> | undefined;
+  readonly env?: Readonly<Record<string, string | undefined>> | undefined;
 }
 
 export interface Settings {
@@ -92,6 +103,7 @@ const known: Readonly<Record<keyof TokenReaderOptions, true>> = {
   readTimeoutMilliseconds: true,
   brokerTimeoutMilliseconds: true,
   useSecretsExtension: true,
+  environment: true,
   allowedOrigins: true,
   clientCertificateSecretId: true,
   agent: true,
@@ -102,7 +114,7 @@ const known: Readonly<Record<keyof TokenReaderOptions, true>> = {
   lambda: true,
   clock: true,
   random: true,
-  environment: true,
+  env: true,
 };
 
 /**
@@ -110,7 +122,9 @@ const known: Readonly<Record<keyof TokenReaderOptions, true>> = {
  *
  * @throws TokenReaderError READER_OPTIONS_INVALID that lists every fault at once.
  */
-export function readOptions(options: TokenReaderOptions): Settings {
+export function readOptions(given: TokenReaderOptions): Settings {
+  if (typeof given !== 'object' || given === null) throw optionsInvalid(['they must be an object with a secretId']);
+  const options: TokenReaderOptions = given;
   const faults: string[] = [];
   const name = (field: 'secretId' | 'brokerFunctionName' | 'clientCertificateSecretId', pattern: RegExp) => {
     const value: unknown = options[field];
@@ -127,7 +141,23 @@ export function readOptions(options: TokenReaderOptions): Settings {
     faults.push(`${field} must be a number, ${least}-${most}`);
     return fallback;
   };
-  const { agent, dispatcher, onWarning, environment = process.env } = options;
+  const able = (field: keyof typeof abilities): void => {
+    const value: unknown = options[field];
+    const { methods, what } = abilities[field];
+    const can = (name: string) => typeof (value as Record<string, unknown> | null)?.[name] === 'function';
+    if (value !== undefined && !methods.every(can)) faults.push(`${field} must be ${what}`);
+  };
+  for (const field of ['agent', 'dispatcher', 'secretsManager', 'lambda', 'clock', 'random'] as const) able(field);
+  const isOfType = (field: keyof TokenReaderOptions, type: 'function' | 'boolean' | 'object'): void => {
+    const value: unknown = options[field];
+    if (value === undefined || (typeof value === type && value !== null)) return;
+    faults.push(`${field} must be ${type === 'object' ? 'an object' : `a ${type}`}`);
+  };
+  isOfType('fetch', 'function');
+  isOfType('onWarning', 'function');
+  isOfType('useSecretsExtension', 'boolean');
+  isOfType('env', 'object');
+  const { agent, dispatcher, onWarning, env = process.env } = options;
   const settings: Settings = {
     secretId: name('secretId', /^[\w/+=.@:!-]{1,512}$/) ?? '',
     brokerFunctionName: name('brokerFunctionName', /^[\w:$-]{1,256}$/),
@@ -135,8 +165,8 @@ export function readOptions(options: TokenReaderOptions): Settings {
     refreshAheadSeconds: number('refreshAheadSeconds', 0, 840, 180),
     readTimeoutMilliseconds: number('readTimeoutMilliseconds', 100, 60_000, 5_000),
     brokerTimeoutMilliseconds: number('brokerTimeoutMilliseconds', 100, 120_000, 20_000),
-    secretsExtension: () => (options.useSecretsExtension ? extensionIn(environment) : undefined),
-    allowedOrigins: origins(options.allowedOrigins ?? D1_ORIGINS, faults),
+    secretsExtension: () => (options.useSecretsExtension ? extensionIn(env) : undefined),
+    allowedOrigins: allowedOrigins(options, faults),
     clientCertificateSecretId: name('clientCertificateSecretId', /^[\w/+=.@:!-]{1,512}$/),
     agent,
     dispatcher,
@@ -147,10 +177,9 @@ export function readOptions(options: TokenReaderOptions): Settings {
     clock: options.clock ?? systemClock,
     random: options.random ?? systemRandom,
   };
-  if (settings.fetch !== undefined && typeof settings.fetch !== 'function') faults.push('fetch must be a function');
   const ways = ['clientCertificateSecretId', 'agent', 'dispatcher'] as const;
-  const given = ways.filter((way) => options[way] !== undefined);
-  if (given.length > 1) faults.push(`only one of ${given.join(', ')} can be used`);
+  const taken = ways.filter((way) => options[way] !== undefined);
+  if (taken.length > 1) faults.push(`only one of ${taken.join(', ')} can be used`);
   if (settings.fetch && (agent || settings.clientCertificateSecretId)) {
     faults.push('fetch cannot be combined with agent or clientCertificateSecretId: it would not use them');
   }
@@ -176,15 +205,36 @@ type NumberField =
   | 'readTimeoutMilliseconds'
   | 'brokerTimeoutMilliseconds';
 
-function origins(values: readonly string[], faults: string[]): ReadonlySet<string> {
-  const accepted = values.filter((value) => {
-    const url = URL.canParse(value) ? new URL(value) : undefined;
-    return url?.protocol === 'https:' && url.origin === value.toLowerCase().replace(/\/$/, '');
-  });
-  if (accepted.length < values.length) {
-    faults.push('allowedOrigins must be origins only, such as https://api.d1.thalescloud.io');
+/** What an object of the caller's must be able to do. */
+const abilities = {
+  // The same that node:https asks of an agent.
+  agent: { methods: ['addRequest'], what: 'an Agent of node:https' },
+  dispatcher: { methods: ['dispatch'], what: "one of undici's dispatchers" },
+  secretsManager: { methods: ['send'], what: 'a SecretsManagerClient' },
+  lambda: { methods: ['send'], what: 'a LambdaClient' },
+  clock: { methods: ['now', 'sleep'], what: 'an object with now() and sleep()' },
+  random: { methods: ['fraction', 'uuid'], what: 'an object with fraction() and uuid()' },
+} as const;
+
+function allowedOrigins({ environment, allowedOrigins: given }: TokenReaderOptions, faults: string[]) {
+  if (environment !== undefined && given !== undefined) {
+    faults.push('only one of environment, allowedOrigins can be used: both say where a token may go');
+  }
+  if (environment !== undefined && !Object.hasOwn(D1_ORIGINS, environment)) {
+    faults.push(`environment must be one of ${Object.keys(D1_ORIGINS).join(', ')}`);
+  }
+  const values: unknown =
+    given === undefined ? [D1_ORIGINS[environment ?? 'production'] ?? D1_ORIGINS.production] : given;
+  const accepted = Array.isArray(values) ? values.filter(isHttpsOrigin) : [];
+  if (!Array.isArray(values) || values.length === 0 || accepted.length < values.length) {
+    faults.push('allowedOrigins must be a list of origins only, such as https://api.d1.thalescloud.io');
   }
   return new Set(accepted.map((value) => new URL(value).origin));
+}
+
+function isHttpsOrigin(value: unknown): value is string {
+  const url = typeof value === 'string' && URL.canParse(value) ? new URL(value) : undefined;
+  return url?.protocol === 'https:' && url.origin === String(value).toLowerCase().replace(/\/$/, '');
 }
 
 /** AWS Lambda Developer Guide: the layer sets no variable itself; whoever adds it sets the port, 2773 by default. */
@@ -198,6 +248,6 @@ const optionsInvalid = (faults: readonly string[]) =>
   new TokenReaderError({
     code: 'READER_OPTIONS_INVALID',
     what: `The token reader's options have ${faults.length} fault(s): ${faults.join('. ')}.`,
-    remedy: 'docs/reader.md lists the options.',
+    remedy: "The reader's manual lists the options.",
     retryable: false,
   });

@@ -71,3 +71,11 @@ export function asReaderError(thrown: unknown, otherwise: Omit<ReaderErrorFacts,
   const { doing, ...facts } = otherwise;
   return new TokenReaderError({ ...facts, what: `${doing} failed (${kind}).` });
 }
+
+/** For `asReaderError`: what the reader throws itself always has a sentence of its own. */
+export const unexpected = {
+  code: 'TOKEN_SECRET_UNREADABLE',
+  doing: 'Getting a token',
+  remedy: 'Report it: the reader should not fail in this way.',
+  retryable: true,
+} as const;

@@ -4,12 +4,15 @@ import { createAuthorizedFetch } from './authorized-fetch.ts';
 import { type AwsClient, clientSettings } from './aws-client.ts';
 import { brokerTooLate } from './broker-failure.ts';
 import { createBrokerFunction } from './broker-function.ts';
+import { checkAll, type Part } from './check.ts';
 import { createClientCertificateAgent } from './client-certificate-agent.ts';
 import { readOptions, type Settings, type TokenReaderOptions } from './options.ts';
+import { asReaderError, unexpected } from './reader-error.ts';
 import type { FetchInput } from './request.ts';
 import { ServerClock } from './server-clock.ts';
 import { SharedWork } from './shared-work.ts';
-import { TokenKeeper, type TokenOptions } from './token-keeper.ts';
+import { TokenKeeper } from './token-keeper.ts';
+import type { TokenOptions } from './token-options.ts';
 import { readSecretText } from './token-secret.ts';
 import { BrokerSource, TokenSource } from './token-source.ts';
 import { createTransport } from './transport.ts';
@@ -18,10 +21,10 @@ export type { Clock } from '../shared/clock.ts';
 export type { Random } from '../shared/random.ts';
 export type { AccessToken } from './access-token.ts';
 export type { AwsClient } from './aws-client.ts';
-export { D1_ORIGINS, type FetchLike, type TokenReaderOptions } from './options.ts';
+export { D1_ORIGINS, type D1Environment, type FetchLike, type TokenReaderOptions } from './options.ts';
 export { type ReaderErrorCode, readerErrorCodes, TokenReaderError } from './reader-error.ts';
 export type { FetchInput } from './request.ts';
-export type { TokenOptions } from './token-keeper.ts';
+export type { TokenOptions } from './token-options.ts';
 
 /** A D1 access token, whenever it is needed. Both functions may be taken off the object. */
 export interface TokenReader {
@@ -41,6 +44,14 @@ export interface TokenReader {
    * what the fetch beneath throws: a TypeError when the network fails, the signal's reason when it aborts.
    */
   readonly fetch: (input: FetchInput, init?: RequestInit) => Promise<Response>;
+  /**
+   * Proves at deployment time what otherwise shows only in an outage, while a living token hides it: the secret can be read
+   * and holds a token record, dead or alive; the broker can be invoked and answers with a token; the client certificate can
+   * be read and used. Nothing is taken from memory, and D1 is not called.
+   *
+   * @throws TokenReaderError with the code of the first part that failed, and a sentence for each.
+   */
+  readonly check: () => Promise<void>;
 }
 
 /**
@@ -58,8 +69,30 @@ export function createTokenReader(options: TokenReaderOptions): TokenReader {
   const transport = createTransport(settings, createCertificateAgent(settings, client, time));
   return Object.freeze({
     token: (wish?: TokenOptions) => keeper.token(wish),
+    check: () => checkAll(partsOf(settings, client)),
     fetch: createAuthorizedFetch({ keeper, transport, allowedOrigins: settings.allowedOrigins, clock: settings.clock }),
   });
+}
+
+/** Parts of their own, with nothing in memory; and not through the extension, which is a memory too. */
+function partsOf(settings: Settings, client: AwsClient): readonly Part[] {
+  const time = new ServerClock(settings.clock);
+  const secret = new TokenSource({ ...settings, secretsExtension: () => undefined }, client, time);
+  const broker = createBroker(settings, time);
+  const certificate = createCertificateAgent(settings, client, time);
+  const failureOf = (work: Promise<unknown>) =>
+    work.then(
+      () => undefined,
+      (thrown: unknown) => asReaderError(thrown, unexpected),
+    );
+  return [
+    async () => {
+      const read = await secret.read(() => false);
+      return 'failure' in read ? read.failure : undefined;
+    },
+    async () => broker && failureOf(broker.token({ minRemainingSeconds: 0 })),
+    async () => certificate && failureOf(certificate()),
+  ];
 }
 
 function lazySecretsManager({ readTimeoutMilliseconds }: Settings): AwsClient {

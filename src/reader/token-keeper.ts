@@ -2,24 +2,12 @@ import type { AccessToken } from './access-token.ts';
 import { BrokerFailure } from './broker-failure.ts';
 import type { Settings } from './options.ts';
 import { type Patience, waitFor } from './patience.ts';
-import { asReaderError, TokenReaderError } from './reader-error.ts';
+import { asReaderError, TokenReaderError, unexpected } from './reader-error.ts';
 import { RefusedTokens } from './refused-tokens.ts';
 import type { ServerClock } from './server-clock.ts';
 import { SharedWork } from './shared-work.ts';
+import { checkTokenOptions, type TokenOptions } from './token-options.ts';
 import type { BrokerSource, TokenSource } from './token-source.ts';
-
-/** How one caller wants its token. */
-export interface TokenOptions extends Patience {
-  /**
-   * Seconds that the token should at least live on, 0-840; the reader's `minRemainingSeconds` unless told. A wish, not a
-   * condition: when no better token can be had, one that lives is better than none, and `expires_at` tells.
-   */
-  readonly minRemainingSeconds?: number | undefined;
-  /** Ends the wait of this caller, and of no other. */
-  readonly signal?: AbortSignal | null | undefined;
-  /** Milliseconds that this caller waits at most; unless told, as long as the secret and the broker may take. */
-  readonly timeoutMilliseconds?: number | undefined;
-}
 
 interface Held {
   readonly token: AccessToken;
@@ -86,8 +74,8 @@ export class TokenKeeper {
   }
 
   async #carefully(wish: TokenOptions): Promise<AccessToken> {
+    checkTokenOptions(wish);
     const { minRemainingSeconds = this.#settings.minRemainingSeconds, signal } = wish;
-    if (!(minRemainingSeconds >= 0 && minRemainingSeconds <= 840)) throw minRemainingInvalid();
     signal?.throwIfAborted();
     const held = this.#alive();
     if (held) {
@@ -250,18 +238,3 @@ function duration(seconds: number): string {
   if (whole < 120) return `${whole} s`;
   return whole < 7_200 ? `${Math.round(whole / 60)} minutes` : `${Math.round(whole / 3_600)} hours`;
 }
-
-const unexpected = {
-  code: 'TOKEN_SECRET_UNREADABLE',
-  doing: 'Getting a token',
-  remedy: 'Report it: the reader should not fail in this way.',
-  retryable: true,
-} as const;
-
-const minRemainingInvalid = () =>
-  new TokenReaderError({
-    code: 'READER_OPTIONS_INVALID',
-    what: 'minRemainingSeconds must be a number of seconds, 0-840.',
-    remedy: 'A D1 token lives 900 s, and nobody can be promised more than a refresh leaves of it.',
-    retryable: false,
-  });

@@ -70,6 +70,10 @@ const advice: ReadonlyMap<string, { code: ReaderErrorCode; remedy: string }> = n
       code: 'TOKEN_SECRET_DENIED' as const,
       remedy: "Check that the secret's KMS key is enabled, and allow this function's role kms:Decrypt on it.",
     },
+    RegionMissing: {
+      code: 'TOKEN_SECRET_UNREADABLE' as const,
+      remedy: 'Set AWS_REGION, or give a secretsManager client with a region.',
+    },
     InvalidRequestException: {
       code: 'TOKEN_SECRET_MISSING' as const,
       remedy: 'The secret is scheduled for deletion: restore it, or name the one that replaced it.',

@@ -18,12 +18,14 @@ const throttlingNames = new Set([
 export function awsFailure(thrown: unknown): AwsFailure {
   const error = (thrown instanceof Error ? thrown : {}) as {
     name?: unknown;
+    message?: unknown;
     code?: unknown;
     $fault?: unknown;
     $metadata?: { httpStatusCode?: number; requestId?: string };
     $retryable?: { throttling?: boolean };
   };
-  const name = label(error.name) ?? 'UnknownError';
+  // The SDK has no name of its own for it.
+  const name = error.message === 'Region is missing' ? 'RegionMissing' : (label(error.name) ?? 'UnknownError');
   const status = error.$metadata?.httpStatusCode;
   const requestId = label(error.$metadata?.requestId);
   const networkCode = label(error.code);
@@ -34,7 +36,8 @@ export function awsFailure(thrown: unknown): AwsFailure {
   ].filter(Boolean);
   const throttled = throttlingNames.has(name) || status === 429 || error.$retryable?.throttling === true;
   // No answer, a garbled one and a status of 500 and above all pass. The model knows server faults that come with a 400.
-  const refused = name === 'CredentialsProviderError' || (status !== undefined && status >= 400 && status < 500);
+  const isUnset = name === 'CredentialsProviderError' || name === 'RegionMissing';
+  const refused = isUnset || (status !== undefined && status >= 400 && status < 500);
   return {
     name,
     summary: facts.length > 0 ? `${name} (${facts.join(', ')})` : name,

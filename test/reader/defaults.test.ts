@@ -17,6 +17,23 @@ it('needs nothing but the name of the secret: clients come from the environment,
   expect(consumer.reads()).toBe(1);
 });
 
+it('says to set AWS_REGION where there is none', async () => {
+  for (const name of ['AWS_REGION', 'AWS_DEFAULT_REGION']) vi.stubEnv(name, undefined);
+  vi.stubEnv('AWS_CONFIG_FILE', '/nowhere');
+  const { token, check } = createTokenReader({
+    secretId: TOKEN_SECRET,
+    brokerFunctionName: 'broker',
+    clientCertificateSecretId: 'd1/client-certificate',
+  });
+  const error = await failureOf(token());
+  expect(error).toMatchObject({ code: 'BROKER_DENIED', retryable: false });
+  expect(error.message).toMatch(/Set AWS_REGION/);
+  expect(error.message).not.toMatch(/can be reached/);
+  const all = (await failureOf(check())).message;
+  expect(all.match(/RegionMissing/g)).toHaveLength(3);
+  expect(all.match(/Set AWS_REGION/g)).toHaveLength(2);
+});
+
 it('makes its own Lambda client for the broker', async () => {
   consumer = await openConsumer();
   for (const [name, value] of Object.entries(consumer.bank.sandbox.environment)) vi.stubEnv(name, value);

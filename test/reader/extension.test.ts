@@ -13,8 +13,8 @@ afterEach(async () => {
   await extension.close();
   await consumer.close();
 });
-const reader = (environment = extension.environment) =>
-  consumer.reader({ useSecretsExtension: true, environment, brokerFunctionName: 'broker', lambda: consumer.lambda });
+const reader = (env = extension.environment) =>
+  consumer.reader({ useSecretsExtension: true, env, brokerFunctionName: 'broker', lambda: consumer.lambda });
 
 describe('the secrets extension', () => {
   it('is read from, and Secrets Manager is not', async () => {
@@ -30,7 +30,7 @@ describe('the secrets extension', () => {
   });
 
   it('is left alone unless wanted, and where it is not present', async () => {
-    await consumer.reader({ environment: extension.environment }).token();
+    await consumer.reader({ env: extension.environment }).token();
     await reader({}).token();
     await reader({ PARAMETERS_SECRETS_EXTENSION_HTTP_PORT: 'no port', AWS_SESSION_TOKEN: 'x' }).token();
     await reader({ PARAMETERS_SECRETS_EXTENSION_HTTP_PORT: String(extension.port) }).token();
@@ -74,7 +74,7 @@ describe('the secrets extension', () => {
     const { fetch } = consumer.reader({
       ...consumer.withD1,
       useSecretsExtension: true,
-      environment: extension.environment,
+      env: extension.environment,
       brokerFunctionName: 'broker',
       lambda: consumer.lambda,
     });
@@ -104,7 +104,7 @@ describe('the secrets extension', () => {
 
   it('that never answers does not hold a caller longer than a read may take', async () => {
     extension.answerWith = () => {};
-    const late = failureOf(consumer.reader({ useSecretsExtension: true, environment: extension.environment }).token());
+    const late = failureOf(consumer.reader({ useSecretsExtension: true, env: extension.environment }).token());
     while (extension.requests === 0) await new Promise((resolve) => setImmediate(resolve));
     consumer.clock.timeOut();
     expect((await late).code).toBe('TOKEN_SECRET_UNREADABLE');

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ISSUER_ID } from '../../sandbox/sandbox.ts';
-import type { TokenReaderOptions } from '../../src/reader/reader.ts';
+import { D1_ORIGINS, type TokenReaderOptions } from '../../src/reader/reader.ts';
 import { type Consumer, failureOf, openConsumer } from './open-consumer.ts';
 
 const D1 = 'https://api.d1.thalescloud.io';
@@ -93,6 +93,20 @@ describe('fetch', () => {
     expect(error).toMatchObject({ code: 'ORIGIN_NOT_ALLOWED', retryable: false });
     expect(sent).toEqual([]);
     expect(consumer.reads()).toBe(0);
+  });
+
+  it.each([
+    [undefined, D1],
+    ['production', D1],
+    ['staging', 'https://api.d1-stg.thalescloud.io'],
+    ['develop', 'https://develop-api.d1-dev.thalescloud.io'],
+  ] as const)('of environment %s sends the token to %s alone', async (environment, origin) => {
+    const { fetch } = readerAbove([ok], { environment });
+    for (const one of Object.values(D1_ORIGINS)) {
+      if (one === origin) expect((await fetch(one)).status).toBe(200);
+      else expect((await failureOf(fetch(one))).code).toBe('ORIGIN_NOT_ALLOWED');
+    }
+    expect(sent.map(({ url }) => new URL(url).origin)).toEqual([origin]);
   });
 
   it.each(['/relative', 'https://name:eyJ.precious@api.d1.thalescloud.io/', 'https://'])('refuses %s', async (url) => {

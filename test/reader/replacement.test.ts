@@ -221,7 +221,7 @@ describe('two refused tokens', () => {
 
   it('one in the cache of the extension and one in the secret, do not alternate', async () => {
     broker = () => notReady('retry_after_seconds=10');
-    const { fetch } = reader({ useSecretsExtension: true, environment: extension.environment });
+    const { fetch } = reader({ useSecretsExtension: true, env: extension.environment });
     expect((await fetch(D1)).status).toBe(401);
     expect(sent).toEqual([A.name, B.name]);
     sent = [];
@@ -237,7 +237,7 @@ describe('two refused tokens', () => {
   it('are replaced by what the broker has', async () => {
     broker = () => C;
     accepted = new Set([C.name]);
-    const { fetch } = reader({ useSecretsExtension: true, environment: extension.environment });
+    const { fetch } = reader({ useSecretsExtension: true, env: extension.environment });
     const statuses: number[] = [];
     for (let request = 0; request < 30; request += 1, now += 1) statuses.push((await fetch(D1)).status);
     expect(statuses.at(-1)).toBe(200);

@@ -198,6 +198,31 @@ describe('a wish', () => {
   });
 });
 
+describe('the options of one call', () => {
+  it.each([
+    [{ minRemainingSecond: 60 }, /minRemainingSecond is not an option/],
+    [{ 'eyJ.precious': 60 }, /a field is not an option/],
+    [{ minRemainingSeconds: '60' }, /minRemainingSeconds must be a number/],
+    [{ timeoutMilliseconds: -1 }, /timeoutMilliseconds must be a number/],
+    [{ timeoutMilliseconds: Number.NaN }, /timeoutMilliseconds must be a number/],
+    [{ signal: new AbortController() }, /signal must be an AbortSignal/],
+    [60, /must be an object/],
+  ])('%o are refused with a sentence, token in hand or not', async (options, words) => {
+    const { token } = consumer.reader();
+    const wrong = token as unknown as (options: unknown) => Promise<unknown>;
+    await token();
+    const error = await failureOf(wrong(options));
+    expect(error).toMatchObject({ code: 'READER_OPTIONS_INVALID', retryable: false });
+    expect(error.message).toMatch(words);
+    expect(error.message).not.toContain('precious');
+  });
+
+  it('may be left undefined, each of them', async () => {
+    const nothing = { minRemainingSeconds: undefined, signal: null, timeoutMilliseconds: undefined };
+    expect((await consumer.reader().token(nothing)).token_type).toBe('Bearer');
+  });
+});
+
 describe('one caller among many', () => {
   it('leaves by its own signal, and the others get the token', async () => {
     const { token } = consumer.reader();

@@ -4,19 +4,30 @@ import middy from '@middy/core';
 import type { Context } from 'aws-lambda';
 import type { Agent, fetch as undiciFetch } from 'undici';
 import { describe, expectTypeOf, it } from 'vitest';
-import { d1Token } from '../../src/reader/middy.ts';
+import { type D1Context, d1Token } from '../../src/reader/middy.ts';
 import {
   type AccessToken,
   createTokenReader,
+  type D1Environment,
   type ReaderErrorCode,
+  type TokenOptions,
   type TokenReader,
   type TokenReaderError,
   type TokenReaderOptions,
 } from '../../src/reader/reader.ts';
+import schema from '../../src/shared/token-record.schema.json' with { type: 'json' };
 
 // The compiler checks this file (`npm run typecheck`); nothing in it runs but the wrapping.
 
 describe('the reader, as the compiler sees it', () => {
+  it('has options for one call, and one environment', () => {
+    expectTypeOf<TokenReader['token']>().parameter(0).toEqualTypeOf<TokenOptions | undefined>();
+    expectTypeOf<TokenReader['check']>().returns.resolves.toBeVoid();
+    expectTypeOf<D1Environment>().toEqualTypeOf<'production' | 'staging' | 'develop'>();
+    // @ts-expect-error A typing mistake is not an option.
+    ({ token }: TokenReader) => token({ minRemainingSecond: 5 });
+  });
+
   it('takes an environment variable as it comes, and a client of the SDK', () => {
     expectTypeOf<{ secretId: string | undefined }>().toExtend<TokenReaderOptions>();
     expectTypeOf<SecretsManagerClient>().toExtend<NonNullable<TokenReaderOptions['secretsManager']>>();
@@ -40,6 +51,14 @@ describe('the reader, as the compiler sees it', () => {
     expectTypeOf<AccessToken['access_token']>().toBeString();
     expectTypeOf<AccessToken['expires_at']>().toBeNumber();
     expectTypeOf<AccessToken['scope']>().toEqualTypeOf<string | undefined>();
+    // @ts-expect-error A misspelt field would send "Bearer undefined".
+    (token: AccessToken) => token.acess_token;
+    // @ts-expect-error Nor does the broker's own bookkeeping concern a consumer.
+    (token: AccessToken) => token['forced_writes_settled_at'];
+    expectTypeOf<keyof AccessToken>().toEqualTypeOf<
+      Exclude<keyof typeof schema.properties, 'forced_writes_settled_at'> | 'answered_at'
+    >();
+    expectTypeOf<AccessToken['schema_version']>().toEqualTypeOf<1>();
     // @ts-expect-error It is read-only.
     (token: AccessToken) => (token.access_token = 'mine');
   });
@@ -80,6 +99,10 @@ describe('the reader, as the compiler sees it', () => {
           expectTypeOf(event.issuerId).toBeString();
           expectTypeOf(context.d1).toEqualTypeOf<TokenReader>();
           expectTypeOf(context).toExtend<Context>();
+          expectTypeOf<Context & { d1: TokenReader }>().toExtend<D1Context>();
+          expectTypeOf<D1Context>().toExtend<Context>();
+          // @ts-expect-error It is no `any`, with @types/aws-lambda or without.
+          context.d1.tokens();
         });
     expectTypeOf(handler).toBeFunction();
   });
