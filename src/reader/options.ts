@@ -1,18 +1,12 @@
 import type { Agent } from 'node:https';
 import { type Clock, systemClock } from '../shared/clock.ts';
+import { type D1Environment, d1Hosts, LONGEST_PROMISE_SECONDS } from '../shared/d1.ts';
 import { type Random, systemRandom } from '../shared/random.ts';
 import type { AwsClient } from './aws-client.ts';
 import { TokenReaderError } from './reader-error.ts';
 import type { SecretsExtension } from './secrets-extension.ts';
 
-/** The hosts of D1's environments (D1 documentation, Authorization API). */
-const d1Hosts = {
-  production: 'api.d1.thalescloud.io',
-  staging: 'api.d1-stg.thalescloud.io',
-  develop: 'develop-api.d1-dev.thalescloud.io',
-} as const;
-
-export type D1Environment = keyof typeof d1Hosts;
+export type { D1Environment };
 
 /** Where each environment of D1 is. */
 export const D1_ORIGINS: Readonly<Record<D1Environment, string>> = Object.freeze({
@@ -60,6 +54,11 @@ export interface TokenReaderOptions {
   readonly dispatcher?: object | undefined;
   /** Sends the requests instead of the built-in fetch. It must honour `redirect: 'manual'`. */
   readonly fetch?: FetchLike | undefined;
+  /**
+   * Milliseconds for one request of `fetch`, from its first byte to the answer's last, 100-900,000; `false` for no limit.
+   * Default 30,000. A request that D1 answers with a redirect or a 401 is followed by another, with a time of its own.
+   */
+  readonly requestTimeoutMilliseconds?: number | false | undefined;
   /** Hears of failures that cost no caller anything. What it throws is dropped. Default: nobody does. */
   readonly onWarning?: ((warning: TokenReaderError) => void) | undefined;
   /** A Secrets Manager client. Default: the SDK's, with its settings from the environment. */
@@ -88,6 +87,8 @@ export interface Settings {
   readonly agent: Agent | undefined;
   readonly dispatcher: object | undefined;
   readonly fetch: Fetch | undefined;
+  /** `undefined`: no limit. */
+  readonly requestTimeoutMilliseconds: number | undefined;
   readonly warn: (warning: TokenReaderError) => void;
   readonly secretsManager: AwsClient | undefined;
   readonly lambda: AwsClient | undefined;
@@ -109,6 +110,7 @@ const known: Readonly<Record<keyof TokenReaderOptions, true>> = {
   agent: true,
   dispatcher: true,
   fetch: true,
+  requestTimeoutMilliseconds: true,
   onWarning: true,
   secretsManager: true,
   lambda: true,
@@ -161,8 +163,8 @@ export function readOptions(given: TokenReaderOptions): Settings {
   const settings: Settings = {
     secretId: name('secretId', /^[\w/+=.@:!-]{1,512}$/) ?? '',
     brokerFunctionName: name('brokerFunctionName', /^[\w:$-]{1,256}$/),
-    minRemainingSeconds: number('minRemainingSeconds', 0, 840, 30),
-    refreshAheadSeconds: number('refreshAheadSeconds', 0, 840, 180),
+    minRemainingSeconds: number('minRemainingSeconds', 0, LONGEST_PROMISE_SECONDS, 30),
+    refreshAheadSeconds: number('refreshAheadSeconds', 0, LONGEST_PROMISE_SECONDS, 180),
     readTimeoutMilliseconds: number('readTimeoutMilliseconds', 100, 60_000, 5_000),
     brokerTimeoutMilliseconds: number('brokerTimeoutMilliseconds', 100, 120_000, 20_000),
     secretsExtension: () => (options.useSecretsExtension ? extensionIn(env) : undefined),
@@ -171,6 +173,10 @@ export function readOptions(given: TokenReaderOptions): Settings {
     agent,
     dispatcher,
     fetch: options.fetch as Fetch | undefined,
+    requestTimeoutMilliseconds:
+      options.requestTimeoutMilliseconds === false
+        ? undefined
+        : number('requestTimeoutMilliseconds', 100, 900_000, 30_000),
     warn: (warning) => tell(onWarning, warning),
     secretsManager: options.secretsManager,
     lambda: options.lambda,
@@ -203,7 +209,8 @@ type NumberField =
   | 'minRemainingSeconds'
   | 'refreshAheadSeconds'
   | 'readTimeoutMilliseconds'
-  | 'brokerTimeoutMilliseconds';
+  | 'brokerTimeoutMilliseconds'
+  | 'requestTimeoutMilliseconds';
 
 /** What an object of the caller's must be able to do. */
 const abilities = {

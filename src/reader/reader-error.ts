@@ -1,6 +1,8 @@
+import { BRAND, Failure, type FailureFacts, isFailure } from '../shared/failure.ts';
+
 /**
- * The closed list of what can go wrong in a consumer. Codes are a public contract and are never renamed; docs/reader.md has
- * a line for each.
+ * The closed list of what can go wrong in a consumer. Codes are a public contract and are never renamed; the manual has a
+ * line for each.
  */
 export const readerErrorCodes = [
   'READER_OPTIONS_INVALID',
@@ -23,33 +25,30 @@ export const readerErrorCodes = [
 
 export type ReaderErrorCode = (typeof readerErrorCodes)[number];
 
-export interface ReaderErrorFacts {
-  readonly code: ReaderErrorCode;
-  /** One sentence: what failed. Built from facts that may be logged, never from a foreign error's message. */
-  readonly what: string;
-  /** One sentence: what to do about it. */
-  readonly remedy: string;
-  /** Whether the same call can succeed later without anybody changing anything. */
-  readonly retryable: boolean;
-}
+export type ReaderErrorFacts = FailureFacts<ReaderErrorCode>;
 
 /**
  * The only error of the reader's own. It may be logged as it is: it holds no token, no secret's text, and no `cause`, since
  * a foreign error may quote what it choked on.
  */
-export class TokenReaderError extends Error {
-  readonly code: ReaderErrorCode;
-  readonly what: string;
-  readonly remedy: string;
-  readonly retryable: boolean;
-
-  constructor({ code, what, remedy, retryable }: ReaderErrorFacts) {
-    super(`${what} ${retryable ? 'Trying again can help.' : 'Trying again will not help.'} ${remedy}`);
+export class TokenReaderError extends Failure<ReaderErrorCode> {
+  constructor(facts: ReaderErrorFacts) {
+    super(facts);
     this.name = 'TokenReaderError';
-    this.code = code;
-    this.what = what;
-    this.remedy = remedy;
-    this.retryable = retryable;
+  }
+
+  /**
+   * As `instanceof`, across copies of this package: a process may hold it as ESM and as CommonJS.
+   *
+   * @example
+   * if (TokenReaderError.is(error) && error.retryable) return retryLater();
+   */
+  static is(thrown: unknown): thrown is TokenReaderError {
+    return isFailure(thrown, 'reader');
+  }
+
+  get [BRAND](): string {
+    return 'reader';
   }
 
   /** The same failure, with what had failed before it. */
@@ -66,7 +65,7 @@ export class TokenReaderError extends Error {
 
 /** Whatever was thrown, as a TokenReaderError. Of a foreign error only the class name is kept. */
 export function asReaderError(thrown: unknown, otherwise: Omit<ReaderErrorFacts, 'what'> & { doing: string }) {
-  if (thrown instanceof TokenReaderError) return thrown;
+  if (TokenReaderError.is(thrown)) return thrown;
   const kind = thrown instanceof Error && /^\w{1,64}$/.test(thrown.name) ? thrown.name : typeof thrown;
   const { doing, ...facts } = otherwise;
   return new TokenReaderError({ ...facts, what: `${doing} failed (${kind}).` });

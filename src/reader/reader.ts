@@ -1,16 +1,16 @@
 import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import { SharedWork } from '../shared/shared-work.ts';
 import type { AccessToken } from './access-token.ts';
 import { createAuthorizedFetch } from './authorized-fetch.ts';
 import { type AwsClient, clientSettings } from './aws-client.ts';
 import { brokerTooLate } from './broker-failure.ts';
 import { createBrokerFunction } from './broker-function.ts';
 import { checkAll, type Part } from './check.ts';
-import { createClientCertificateAgent } from './client-certificate-agent.ts';
+import { createMutualTls, type MutualTls, ownAgent } from './mutual-tls.ts';
 import { readOptions, type Settings, type TokenReaderOptions } from './options.ts';
 import { asReaderError, unexpected } from './reader-error.ts';
 import type { FetchInput } from './request.ts';
 import { ServerClock } from './server-clock.ts';
-import { SharedWork } from './shared-work.ts';
 import { TokenKeeper } from './token-keeper.ts';
 import type { TokenOptions } from './token-options.ts';
 import { readSecretText } from './token-secret.ts';
@@ -66,7 +66,7 @@ export function createTokenReader(options: TokenReaderOptions): TokenReader {
   const time = new ServerClock(settings.clock);
   const client = settings.secretsManager ?? lazySecretsManager(settings);
   const keeper = new TokenKeeper(settings, time, new TokenSource(settings, client, time), createBroker(settings, time));
-  const transport = createTransport(settings, createCertificateAgent(settings, client, time));
+  const transport = createTransport(settings, createConnections(settings, client, time));
   return Object.freeze({
     token: (wish?: TokenOptions) => keeper.token(wish),
     check: () => checkAll(partsOf(settings, client)),
@@ -79,7 +79,7 @@ function partsOf(settings: Settings, client: AwsClient): readonly Part[] {
   const time = new ServerClock(settings.clock);
   const secret = new TokenSource({ ...settings, secretsExtension: () => undefined }, client, time);
   const broker = createBroker(settings, time);
-  const certificate = createCertificateAgent(settings, client, time);
+  const connections = createConnections(settings, client, time);
   const failureOf = (work: Promise<unknown>) =>
     work.then(
       () => undefined,
@@ -91,7 +91,7 @@ function partsOf(settings: Settings, client: AwsClient): readonly Part[] {
       return 'failure' in read ? read.failure : undefined;
     },
     async () => broker && failureOf(broker.token({ minRemainingSeconds: 0 })),
-    async () => certificate && failureOf(certificate()),
+    async () => connections && failureOf(connections.agent({})),
   ];
 }
 
@@ -110,12 +110,12 @@ function createBroker(settings: Settings, time: ServerClock): BrokerSource | und
   if (functionName === undefined) return undefined;
   const ask = createBrokerFunction({ functionName, client: settings.lambda, timeoutMilliseconds, clock, time, random });
   const tooLate = () => brokerTooLate(functionName, timeoutMilliseconds);
-  return new BrokerSource(ask, new SharedWork(clock, timeoutMilliseconds, tooLate));
+  return new BrokerSource(ask, new SharedWork(clock, tooLate, timeoutMilliseconds));
 }
 
-function createCertificateAgent(settings: Settings, client: AwsClient, time: ServerClock) {
+function createConnections(settings: Settings, client: AwsClient, time: ServerClock): MutualTls | undefined {
   const { clientCertificateSecretId: secretId, readTimeoutMilliseconds: timeoutMilliseconds, clock, warn } = settings;
-  if (secretId === undefined) return undefined;
+  if (secretId === undefined) return settings.agent && ownAgent(settings.agent);
   const readText = (signal: AbortSignal) => readSecretText({ client, secretId, clock, time }, signal);
-  return createClientCertificateAgent({ secretId, readText, timeoutMilliseconds, clock, warn });
+  return createMutualTls({ secretId, readText, timeoutMilliseconds, clock, warn });
 }

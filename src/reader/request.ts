@@ -11,6 +11,9 @@ export interface Outgoing {
   readonly repeatable: boolean;
 }
 
+/** A Request's signal hears of an abort only as long as the Request is there. The caller may have let go of it. */
+const requestOf = new WeakMap<AbortSignal, Request>();
+
 /**
  * Takes the arguments of `fetch` apart (Fetch standard, section 5.6).
  *
@@ -26,6 +29,7 @@ export function takeApart(input: FetchInput, init: RequestInit = {}): Outgoing {
   const body = init.body ?? request?.body ?? null;
   const headers = new Headers(init.headers ?? request?.headers);
   const signal = init.signal ?? request?.signal;
+  if (request && signal) requestOf.set(signal, request);
   return {
     url,
     init: {

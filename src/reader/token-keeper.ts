@@ -1,11 +1,10 @@
+import { type Patience, SharedWork, waitFor } from '../shared/shared-work.ts';
 import type { AccessToken } from './access-token.ts';
 import { BrokerFailure } from './broker-failure.ts';
 import type { Settings } from './options.ts';
-import { type Patience, waitFor } from './patience.ts';
 import { asReaderError, TokenReaderError, unexpected } from './reader-error.ts';
 import { RefusedTokens } from './refused-tokens.ts';
 import type { ServerClock } from './server-clock.ts';
-import { SharedWork } from './shared-work.ts';
 import { checkTokenOptions, type TokenOptions } from './token-options.ts';
 import type { BrokerSource, TokenSource } from './token-source.ts';
 
@@ -47,7 +46,7 @@ export class TokenKeeper {
     this.#broker = broker;
     // Longer than what it consists of, each part of which has a limit and a sentence of its own.
     const limit = readTimeoutMilliseconds + 2 * brokerTimeoutMilliseconds + 1_000;
-    this.#replacements = new SharedWork(clock, limit, () => this.#none());
+    this.#replacements = new SharedWork(clock, () => this.#none(), limit);
   }
 
   /** Not `async`: a hit costs a look at the clock and allocates nothing. */
@@ -70,7 +69,7 @@ export class TokenKeeper {
     if (held) return held.token;
     if (!this.#replacements.underWay && this.#time.now() < this.#replaceAgainAt) return undefined;
     const search = this.#replacements.join(() => this.#replace()).catch(() => undefined);
-    return waitFor(search, patience, this.#settings.clock);
+    return waitFor(search, patience, this.#settings.clock, () => waitTimedOut(patience));
   }
 
   async #carefully(wish: TokenOptions): Promise<AccessToken> {
@@ -87,7 +86,9 @@ export class TokenKeeper {
       if (now < this.#lookAgainAt) return held.token;
     }
     try {
-      return await waitFor(this.#look(Math.ceil(minRemainingSeconds)), wish, this.#settings.clock);
+      return await waitFor(this.#look(Math.ceil(minRemainingSeconds)), wish, this.#settings.clock, () =>
+        waitTimedOut(wish),
+      );
     } catch (error) {
       const living = this.#alive();
       // Out of time or of luck: the token in hand is worth more than an error. A caller that has left wants neither.
@@ -238,3 +239,11 @@ function duration(seconds: number): string {
   if (whole < 120) return `${whole} s`;
   return whole < 7_200 ? `${Math.round(whole / 60)} minutes` : `${Math.round(whole / 3_600)} hours`;
 }
+
+const waitTimedOut = ({ timeoutMilliseconds }: Patience) =>
+  new TokenReaderError({
+    code: 'TOKEN_WAIT_TIMED_OUT',
+    what: `No access token came within the caller's ${timeoutMilliseconds} ms.`,
+    remedy: 'Allow the call more time, or look at how long Secrets Manager and the broker take to answer.',
+    retryable: true,
+  });

@@ -1,3 +1,4 @@
+import { LONGEST_PROMISE_SECONDS } from '../shared/d1.ts';
 import { TokenReaderError } from './reader-error.ts';
 
 /** How one caller wants its token. */
@@ -14,7 +15,7 @@ export interface TokenOptions {
 }
 
 const rules: Readonly<Record<keyof TokenOptions, readonly [(value: unknown) => boolean, string]>> = {
-  minRemainingSeconds: [(value) => isBetween(value, 0, 840), 'must be a number of seconds, 0-840'],
+  minRemainingSeconds: [(value) => isBetween(value, 0, LONGEST_PROMISE_SECONDS), 'must be a number of seconds, 0-840'],
   signal: [(value) => value === null || isSignal(value), 'must be an AbortSignal'],
   timeoutMilliseconds: [(value) => isBetween(value, 0, 2 ** 31 - 1), 'must be a number of milliseconds, 0 or more'],
 };

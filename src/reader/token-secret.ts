@@ -87,7 +87,7 @@ const advice: ReadonlyMap<string, { code: ReaderErrorCode; remedy: string }> = n
 
 /** A failed GetSecretValue on the token secret, with its code and what to do about it. */
 export function secretFailure(secretId: string, thrown: unknown): TokenReaderError {
-  if (thrown instanceof TokenReaderError) return thrown;
+  if (TokenReaderError.is(thrown)) return thrown;
   const failure = awsFailure(thrown);
   const known = advice.get(failure.name);
   return new TokenReaderError({

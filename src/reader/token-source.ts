@@ -1,3 +1,4 @@
+import { SharedWork } from '../shared/shared-work.ts';
 import type { AccessToken } from './access-token.ts';
 import type { AwsClient } from './aws-client.ts';
 import { BrokerFailure } from './broker-failure.ts';
@@ -6,7 +7,6 @@ import type { Settings } from './options.ts';
 import { asReaderError, type TokenReaderError } from './reader-error.ts';
 import { readThroughExtension } from './secrets-extension.ts';
 import type { ServerClock } from './server-clock.ts';
-import { SharedWork } from './shared-work.ts';
 import { readSecretText, secretFailure, secretTooLate, tokenFromSecret } from './token-secret.ts';
 
 /** What a read of the secret brought: a token, dead or alive, or why there is none. */
@@ -27,8 +27,10 @@ export class TokenSource {
     this.#settings = settings;
     this.#client = client;
     this.#time = time;
-    this.#reads = new SharedWork(clock, readTimeoutMilliseconds, () =>
-      secretTooLate(secretId, readTimeoutMilliseconds),
+    this.#reads = new SharedWork(
+      clock,
+      () => secretTooLate(secretId, readTimeoutMilliseconds),
+      readTimeoutMilliseconds,
     );
   }
 
@@ -40,7 +42,7 @@ export class TokenSource {
   read(isFresh: (token: AccessToken) => boolean): Promise<Read> {
     const { secretId } = this.#settings;
     return this.#reads
-      .join((signal) => this.#readOnce(isFresh, signal))
+      .join(({ signal }) => this.#readOnce(isFresh, signal))
       .catch((thrown: unknown) => ({ failure: secretFailure(secretId, thrown) }));
   }
 
@@ -101,7 +103,7 @@ export class BrokerSource {
     const joins = this.#asked.underWay;
     if (!joins) this.#wish = wish;
     try {
-      return await this.#asked.join((signal) => this.#ask(wish, signal));
+      return await this.#asked.join(({ signal }) => this.#ask(wish, signal));
     } catch (error) {
       // No replacement of a refused token: whoever takes any token has not been answered by that.
       const unasked = joins && !wish.refused && error instanceof BrokerFailure;

@@ -1,5 +1,7 @@
 import type { Agent } from 'node:https';
-import { httpsFetch } from './https-fetch.ts';
+import { HttpsFailure } from '../shared/https-failure.ts';
+import { asFetchError, fetchOverHttps, isStreamed, timedOut } from './fetch-over-https.ts';
+import { dropFree, type MutualTls } from './mutual-tls.ts';
 import type { Fetch, Settings } from './options.ts';
 
 /** How requests are sent: with the client certificate to D1, and without it to where a redirect leads. */
@@ -8,15 +10,73 @@ export interface Transport {
   readonly elsewhere: Fetch;
 }
 
+/** RFC 9110, section 9.2.2: to send one of these twice means the same as once. */
+const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
+
 const builtIn: Fetch = (url, init) => globalThis.fetch(url, init);
 
-/** @param certificateAgent Present when the client certificate comes from a secret. */
-export function createTransport(settings: Settings, certificateAgent: (() => Promise<Agent>) | undefined): Transport {
-  const { agent, dispatcher, fetch = builtIn } = settings;
-  const agentForD1 = agent ? async () => agent : certificateAgent;
-  if (agentForD1) {
-    return { toD1: async (url, init) => httpsFetch(await agentForD1(), url, init), elsewhere: builtIn };
-  }
+/** @param mutualTls Present when the reader itself connects to D1. */
+export function createTransport(settings: Settings, mutualTls: MutualTls | undefined): Transport {
+  const { dispatcher, fetch = builtIn, requestTimeoutMilliseconds } = settings;
+  const bounded = (inner: Fetch): Fetch => withTimeout(inner, requestTimeoutMilliseconds);
+  if (mutualTls) return { toD1: overHttps(settings, mutualTls), elsewhere: bounded(builtIn) };
   const withDispatcher: Fetch = (url, init) => fetch(url, { dispatcher, ...init } as RequestInit);
-  return { toD1: dispatcher ? withDispatcher : fetch, elsewhere: fetch };
+  return { toD1: bounded(dispatcher ? withDispatcher : fetch), elsewhere: bounded(fetch) };
+}
+
+function overHttps({ clock, requestTimeoutMilliseconds }: Settings, mutualTls: MutualTls): Fetch {
+  return async (url, init) => {
+    const { signal } = init;
+    const send = (agent: Agent) =>
+      fetchOverHttps({
+        ...{ agent, url, init, clock, timeoutMilliseconds: requestTimeoutMilliseconds },
+        dressed: (thrown) => asFetchError(thrown, requestTimeoutMilliseconds),
+      });
+    const agent = await mutualTls.agent({ signal });
+    try {
+      return await send(agent).catch(async (failure: unknown) => {
+        const next = await agentForAgain(failure, agent, init);
+        if (!next) throw failure;
+        return send(next);
+      });
+    } catch (error) {
+      throw asFetchError(error, requestTimeoutMilliseconds);
+    }
+  };
+
+  /** @returns What to send the request again with, once; nothing when that could do what was done already. */
+  async function agentForAgain(failure: unknown, agent: Agent, init: RequestInit): Promise<Agent | undefined> {
+    if (!(failure instanceof HttpsFailure) || failure.answered || isStreamed(init.body)) return undefined;
+    const { kind, reusedSocket, certificateRefused, untrusted } = failure;
+    const isIdempotent = IDEMPOTENT.has(init.method ?? 'GET');
+    if (kind === 'NETWORK' && reusedSocket) {
+      if (!isIdempotent) return undefined;
+      // The server had closed it while the process was frozen, and so perhaps all others.
+      dropFree(agent);
+      return agent;
+    }
+    if (!certificateRefused && !untrusted) return undefined;
+    const other = await mutualTls.insteadOf(agent, { signal: init.signal });
+    // A handshake that failed has carried no request; who just hangs up may have read one.
+    return kind === 'NETWORK' && !isIdempotent ? undefined : other;
+  }
+}
+
+/** For a fetch that is not ours: the timeout joins the caller's signal, and holds it as long as the request may take. */
+function withTimeout(inner: Fetch, milliseconds: number | undefined): Fetch {
+  if (milliseconds === undefined) return inner;
+  return (url, init) => {
+    const { signal } = init;
+    const over = new AbortController();
+    const abort = () => over.abort(signal?.reason);
+    signal?.addEventListener('abort', abort);
+    if (signal?.aborted) abort();
+    const timer = setTimeout(() => {
+      signal?.removeEventListener('abort', abort);
+      over.abort(timedOut(milliseconds));
+    }, milliseconds);
+    // Nobody waits for it: what it ends keeps the process itself.
+    timer.unref();
+    return inner(url, { ...init, signal: over.signal });
+  };
 }

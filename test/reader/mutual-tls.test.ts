@@ -1,13 +1,10 @@
 import { once } from 'node:events';
-import { createServer as createHttpServer, type IncomingHttpHeaders, type RequestListener } from 'node:http';
-import { createServer, Agent as HttpsAgent } from 'node:https';
+import { createServer as createHttpServer, type IncomingHttpHeaders } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { inspect } from 'node:util';
 import { Agent as UndiciAgent, fetch as undiciFetch } from 'undici';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createCertificateAuthority } from '../../sandbox/certificates.ts';
-import { httpsFetch } from '../../src/reader/https-fetch.ts';
-import { systemClock } from '../../src/shared/clock.ts';
 import { CLIENT_CERTIFICATE_SECRET, type Consumer, failureOf, openConsumer } from './open-consumer.ts';
 
 let consumer: Consumer;
@@ -72,9 +69,9 @@ describe('the client certificate', () => {
   });
 
   it.each([
-    ['is not JSON', 'precious', /does not hold/],
-    ['lacks the key', '{"certificate":"precious"}', /does not hold/],
-    ['is not PEM', '{"certificate":"precious","private_key":"precious"}', /cannot be read as PEM/],
+    ['is not JSON', 'precious', /it is not JSON/],
+    ['lacks the key', '{"certificate":"-----BEGIN CERTIFICATE precious"}', /field private_key is missing/],
+    ['is not PEM', '{"certificate":"precious","private_key":"precious"}', /certificate is missing or not PEM/],
   ])('that %s is told without its text', async (_name, text, words) => {
     await putCertificate(text, 'broken');
     const error = await failureOf(fromSecret().fetch(consumer.issuerUrl));
@@ -146,104 +143,4 @@ it('follows a redirect away from D1 without: neither token nor certificate goes 
     elsewhere.closeAllConnections();
     elsewhere.close();
   }
-});
-
-describe('fetch over node:https', () => {
-  const closing: (() => void)[] = [];
-  afterEach(() => {
-    for (const close of closing.splice(0)) close();
-  });
-
-  async function serve(listener: RequestListener) {
-    const authority = await createCertificateAuthority({ commonName: 'Test CA', clock: systemClock });
-    const { certificatePem: cert, privateKeyPem: key } = await authority.issue({
-      commonName: 'localhost',
-      usage: 'server',
-      dnsNames: ['localhost'],
-    });
-    const server = createServer({ cert, key }, listener).listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const agent = new HttpsAgent({ ca: authority.certificatePem });
-    closing.push(() => {
-      agent.destroy();
-      server.closeAllConnections();
-      server.close();
-    });
-    const url = `https://localhost:${(server.address() as AddressInfo).port}/`;
-    return (init: RequestInit = {}) => httpsFetch(agent, url, init);
-  }
-
-  const echo: RequestListener = async (request, response) => {
-    const body = Buffer.concat(await request.toArray()).toString();
-    response.writeHead(200, { 'content-type': 'application/json', 'set-cookie': ['a=1', 'b=2'] });
-    response.end(JSON.stringify({ method: request.method, headers: request.headers, body }));
-  };
-
-  it.each<[string, RequestInit['body'], string, string]>([
-    ['a text', 'text', 'text/plain;charset=UTF-8', 'text'],
-    ['a form', new URLSearchParams({ a: 'b' }), 'application/x-www-form-urlencoded;charset=UTF-8', 'a=b'],
-    ['a blob', new Blob(['text'], { type: 'text/csv' }), 'text/csv', 'text'],
-  ])('sends %s with its type and length', async (_name, body, type, text) => {
-    const send = await serve(echo);
-    const seen = (await (await send({ method: 'POST', body: body ?? null })).json()) as Record<string, never>;
-    expect(seen).toMatchObject({
-      method: 'POST',
-      body: text,
-      headers: { 'content-type': type, 'content-length': String(text.length), 'accept-encoding': 'identity' },
-    });
-  });
-
-  it('streams a body, and all headers of the answer come back', async () => {
-    const send = await serve(echo);
-    const body = new Blob(['x'.repeat(100_000)]).stream();
-    const response = await send({ method: 'POST', body, duplex: 'half' });
-    expect(response.headers.getSetCookie()).toEqual(['a=1', 'b=2']);
-    const seen = (await response.json()) as { body: string; headers: Record<string, string> };
-    expect(seen.body).toHaveLength(100_000);
-    expect(seen.headers['transfer-encoding']).toBe('chunked');
-  });
-
-  it('sends a body that an iterator makes', async () => {
-    const send = await serve(echo);
-    const body = (async function* () {
-      yield new TextEncoder().encode('one ');
-      yield new TextEncoder().encode('two');
-    })();
-    const response = await send({ method: 'POST', body, duplex: 'half' });
-    expect(await response.json()).toMatchObject({ body: 'one two' });
-  });
-
-  it.each([204, 304])('answers %i without a body', async (status) => {
-    const send = await serve((_request, response) => response.writeHead(status).end());
-    const response = await send();
-    expect([response.status, response.body]).toEqual([status, null]);
-  });
-
-  it('aborts while it waits, with the reason of the signal', async () => {
-    const send = await serve(() => {});
-    const leaving = new AbortController();
-    const left = failureOf(send({ signal: leaving.signal }));
-    leaving.abort(new Error('my own reason'));
-    expect((await left).message).toBe('my own reason');
-  });
-
-  it('fails while the body is read, when the connection is cut', async () => {
-    const send = await serve((_request, response) => {
-      response.writeHead(200, { 'content-length': '1000' });
-      response.write('half');
-      setImmediate(() => response.destroy());
-    });
-    const response = await send();
-    await expect(response.text()).rejects.toThrow();
-  });
-
-  it('names the code of a connection that could not be made', async () => {
-    const error = await failureOf(httpsFetch(new HttpsAgent(), 'https://127.0.0.1:1/', {}));
-    expect(error).toMatchObject({ message: 'fetch failed: ECONNREFUSED', code: 'ECONNREFUSED' });
-  });
-
-  it('names no code where Node has none', async () => {
-    const send = await serve((request) => void request.socket.end('this is not HTTP\r\n\r\n'));
-    expect((await failureOf(send())).message).toMatch(/^fetch failed: (HPE_|UNKNOWN|ECONN)/);
-  });
 });

@@ -16,7 +16,8 @@ import { type Bank, type Container, openBank, storedToken } from '../support/ban
 /** A clock beside the bank's: as far off as `skewSeconds` says, whose sleeps end when the test says so. */
 export class ConsumerClock implements Clock {
   readonly #bank: Pick<Clock, 'now'>;
-  readonly #sleepers = new Set<() => void>();
+  readonly #sleepers = new Map<() => void, number>();
+  #slept = 0;
   skewSeconds = 0;
 
   constructor(bank: Pick<Clock, 'now'>) {
@@ -24,17 +25,17 @@ export class ConsumerClock implements Clock {
   }
 
   now(): number {
-    return this.#bank.now() + this.skewSeconds * 1000;
+    return this.#bank.now() + this.skewSeconds * 1000 + this.#slept;
   }
 
-  async sleep(_milliseconds: number, signal?: AbortSignal): Promise<void> {
+  async sleep(milliseconds: number, signal?: AbortSignal): Promise<void> {
     if (signal?.aborted) return;
     await new Promise<void>((resolve) => {
       const wake = () => {
         this.#sleepers.delete(wake);
         resolve();
       };
-      this.#sleepers.add(wake);
+      this.#sleepers.set(wake, this.now() + milliseconds);
       signal?.addEventListener('abort', wake);
     });
   }
@@ -45,7 +46,10 @@ export class ConsumerClock implements Clock {
 
   /** Whatever is being waited for has taken too long; or only what was begun last. */
   timeOut(which: 'all' | 'newest' = 'all'): void {
-    for (const wake of [...this.#sleepers].slice(which === 'newest' ? -1 : 0)) wake();
+    const due = [...this.#sleepers].slice(which === 'newest' ? -1 : 0);
+    const latest = Math.max(this.now(), ...due.map(([, until]) => until));
+    this.#slept += latest - this.now();
+    for (const [wake] of due) wake();
   }
 }
 

@@ -1,0 +1,94 @@
+import type { Agent } from 'node:https';
+import { Readable } from 'node:stream';
+import type { Clock } from '../shared/clock.ts';
+import { type HttpsAnswer, httpsRequest } from '../shared/https.ts';
+import { HttpsFailure } from '../shared/https-failure.ts';
+
+/** What is read before anybody asks: a short body whose reader never comes leaves its connection to the next request. */
+const READ_AHEAD_BYTES = 16 * 1024;
+
+/**
+ * The answer to one request over node:https, because Node's built-in fetch can't be given a client certificate. It follows
+ * no redirect and asks for no compression; the rest is as the Fetch standard has it.
+ *
+ * @throws HttpsFailure; the reason of the signal; the error of a body's stream. While the body is read: what `dressed` makes
+ * of that.
+ */
+export async function fetchOverHttps({
+  agent,
+  url,
+  init: { signal, ...init },
+  timeoutMilliseconds,
+  clock,
+  dressed,
+}: {
+  agent: Agent;
+  url: string;
+  init: RequestInit;
+  timeoutMilliseconds: number | undefined;
+  clock: Clock;
+  dressed: (thrown: unknown) => unknown;
+}): Promise<Response> {
+  // Brings headers and body into their standard form: content type of a form, length of a text. Without the signal: an
+  // abort reaches a Request only as long as somebody holds the Request.
+  const outgoing = new Request(url, { ...init, redirect: 'manual' });
+  const body =
+    outgoing.body && (isStreamed(init.body) ? Readable.fromWeb(outgoing.body) : await outgoing.arrayBuffer());
+  const answer = await httpsRequest({
+    url,
+    method: outgoing.method,
+    headers: { accept: '*/*', 'accept-encoding': 'identity', ...Object.fromEntries(outgoing.headers) },
+    body: body instanceof ArrayBuffer ? new Uint8Array(body) : body,
+    agent,
+    signal,
+    timeoutMilliseconds,
+    clock,
+  });
+  const response = responseFrom(answer, outgoing.method, dressed);
+  Object.defineProperty(response, 'url', { value: outgoing.url });
+  return response;
+}
+
+export const isStreamed = (body: unknown): boolean =>
+  body instanceof ReadableStream || (typeof body === 'object' && body !== null && Symbol.asyncIterator in body);
+
+function responseFrom(answer: HttpsAnswer, method: string, dressed: (thrown: unknown) => unknown): Response {
+  const { status, rawHeaders } = answer;
+  const headers = new Headers();
+  for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
+    headers.append(String(rawHeaders[index]), String(rawHeaders[index + 1]));
+  }
+  const isEmpty = method === 'HEAD' || [204, 205, 304].includes(status);
+  // Read to the end that comes at once: the connection is kept.
+  if (isEmpty) answer.next().catch(() => {});
+  return new Response(isEmpty ? null : bodyOf(answer, dressed), { status, statusText: answer.statusText, headers });
+}
+
+function bodyOf(answer: HttpsAnswer, dressed: (thrown: unknown) => unknown): ReadableStream<Uint8Array> {
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        try {
+          const chunk = await answer.next();
+          if (chunk === undefined) controller.close();
+          else controller.enqueue(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength));
+        } catch (error) {
+          controller.error(dressed(error));
+        }
+      },
+      cancel: () => answer.leave(),
+    },
+    new ByteLengthQueuingStrategy({ highWaterMark: READ_AHEAD_BYTES }),
+  );
+}
+
+/** As fetch reports it, but with the code in sight and nothing else of a foreign error. */
+export function asFetchError(thrown: unknown, timeoutMilliseconds: number | undefined): unknown {
+  if (!(thrown instanceof HttpsFailure)) return thrown;
+  if (thrown.kind === 'TIMED_OUT') return timedOut(timeoutMilliseconds);
+  return Object.assign(new TypeError(`fetch failed: ${thrown.code}`), { code: thrown.code });
+}
+
+/** What `AbortSignal.timeout` would have aborted with. */
+export const timedOut = (milliseconds: number | undefined) =>
+  new DOMException(`The request was not over within ${milliseconds} ms.`, 'TimeoutError');
