@@ -9,28 +9,9 @@ import { parseTokenRecord, type TokenRecord } from '../shared/token-record.ts';
  * const { access_token } = await d1.token();
  * const headers = { authorization: `Bearer ${access_token}` };
  */
-export interface AccessToken {
-  /** Goes into `Authorization: Bearer`. Visible ASCII. Never log it. */
-  readonly access_token: string;
-  /** `Bearer` (RFC 6750). */
-  readonly token_type: string;
-  /** What the token is good for, separated by spaces; absent when D1 did not say. */
-  readonly scope?: string | undefined;
-  /** Seconds that it had left when they were counted: by D1 when it gave the token, or by the broker at `answered_at`. */
-  readonly expires_in: number;
-  /** Seconds since 1970 UTC on the broker's clock: when the token dies. */
-  readonly expires_at: number;
-  /** Seconds since 1970 UTC: when the token first came from D1. It orders tokens, and is not where its life begins. */
-  readonly obtained_at: number;
+export interface AccessToken extends Omit<TokenRecord, 'forced_writes_settled_at'> {
   /** Seconds since 1970 UTC: when the broker counted `expires_in`. Absent from a token that was read from the secret. */
   readonly answered_at?: number | undefined;
-  /** The D1 issuer that the token belongs to. */
-  readonly issuer_id: string;
-  /** The `kid` of the key that signed the assertion. */
-  readonly key_id: string;
-  /** The `x-correlation-id` of the token request: what Thales support asks for. */
-  readonly correlation_id: string;
-  readonly schema_version: 1;
 }
 
 /**

@@ -1,20 +1,22 @@
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import fc from 'fast-check';
-import * as v from 'valibot';
 import { describe, expect, it } from 'vitest';
 import jsonSchema from '../../src/shared/token-record.schema.json' with { type: 'json' };
-import { parseTokenRecord, tokenRecordSchema } from '../../src/shared/token-record.ts';
+import { parseTokenRecord, tokenRecordFields } from '../../src/shared/token-record.ts';
 import tokenRecords from '../languages/token-records.json' with { type: 'json' };
 import { sampleRecord } from './sample-record.ts';
 
 const acceptedByJsonSchema = new Ajv2020({ strict: true }).compile(jsonSchema);
 
 /** `expires_at` against `obtained_at` + `expires_in` is the one rule that JSON Schema has no words for. */
-const spansFields = (issue: v.BaseIssue<unknown>) => issue.type === 'check';
-const acceptedByBroker = (value: unknown) => {
-  const { issues = [] } = v.safeParse(tokenRecordSchema, value);
-  return issues.every(spansFields);
+const withoutIt = (value: unknown) => {
+  const { expires_in } = { ...(value as Record<string, unknown> | null) };
+  return typeof expires_in === 'number' && expires_in > 0
+    ? { ...(value as object), expires_in: Number.MAX_VALUE }
+    : value;
 };
+const isRecord = (value: unknown) => 'record' in parseTokenRecord(JSON.stringify(value));
+const acceptedByBroker = (value: unknown) => isRecord(withoutIt(value));
 
 /** What a field may come as: right, nearly right, or anything that JSON can hold. */
 const nearMisses = fc.constantFrom<unknown>(
@@ -105,13 +107,12 @@ describe('The JSON Schema that consumers get', () => {
   it('cannot hold expires_at against obtained_at + expires_in: that rule is the broker’s alone, and it is in the description', () => {
     const optimistic = sampleRecord({ expires_in: 60, expires_at: sampleRecord().obtained_at + 900 });
     expect(acceptedByJsonSchema(optimistic)).toBe(true);
-    expect(v.is(tokenRecordSchema, optimistic)).toBe(false);
+    expect(isRecord(optimistic)).toBe(false);
     expect(jsonSchema.description).toContain('expires_at is at most obtained_at + expires_in + 1');
   });
 
   it('describes every field that the broker knows, and no other', () => {
-    const known = Object.keys(tokenRecordSchema.pipe[0].entries);
-    expect(Object.keys(jsonSchema.properties).sort()).toEqual(known.sort());
+    expect(Object.keys(jsonSchema.properties).sort()).toEqual([...tokenRecordFields].sort());
     for (const { description } of Object.values(jsonSchema.properties)) expect(description).toMatch(/\.$/);
   });
 });
