@@ -29,7 +29,7 @@ interface Import {
 }
 
 const sources = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' })
-  .filter((name) => name.endsWith('.ts'))
+  .filter((name) => name.endsWith('.ts') && !name.startsWith(join('reader', 'dist')))
   .map((name) => join('src', name).replaceAll('\\', '/'));
 
 function importsOf(file: string, text: string): Import[] {
@@ -97,6 +97,12 @@ const isWorldlyBroker = ({ file, target }: Import) =>
   target !== 'node:crypto' &&
   (!target.startsWith('src/') || /^src\/(aws\/|shared\/aws)/.test(target));
 
+/** Two deployables: what both need stands in shared/, and neither knows the other. */
+const isReaderAndBroker = ({ file, target }: Import) =>
+  target.startsWith('src/') &&
+  !target.startsWith('src/shared/') &&
+  file.startsWith('src/reader/') !== target.startsWith('src/reader/');
+
 /** The plan is told the situation: it imports facts, and nothing that does anything. */
 const isBusyPlan = ({ file, target }: Import) =>
   file === 'src/broker/plan.ts' && !/^(node:crypto|src\/errors\.ts|src\/(token-store|shared)\/.+)$/.test(target);
@@ -116,6 +122,11 @@ describe('the sources', () => {
 
   it('import one way: from the handler down to the errors', () => {
     expect(told(imports.filter(isUpwards))).toEqual([]);
+  });
+
+  it('are two deployables: reader and broker import what they share, never each other', () => {
+    expect(told(imports)).toContain('src/reader/mutual-tls.ts imports src/shared/client-certificate.ts');
+    expect(told(imports.filter(isReaderAndBroker))).toEqual([]);
   });
 
   it('import nothing of the sandbox, the simulator, the tests or the benchmarks', () => {
@@ -176,6 +187,8 @@ describe('the sources', () => {
     ["import type { Parts } from './parts.ts';", 'src/telemetry.ts', isPartsElsewhere],
     ["import { KMSClient } from '@aws-sdk/client-kms';", 'src/broker/obtain.ts', isWorldlyBroker],
     ["import { awsFailure } from '../shared/aws-failure.ts';", 'src/broker/rotation.ts', isWorldlyBroker],
+    ["import { errorCodes } from '../errors.ts';", 'src/reader/broker-failure.ts', isReaderAndBroker],
+    ["import { createTokenReader } from './reader/reader.ts';", 'src/app.ts', isReaderAndBroker],
     ["import type { Deadline } from '../deadline.ts';", 'src/broker/plan.ts', isBusyPlan],
     ["import { createObtain } from './obtain.ts';", 'src/broker/plan.ts', isBusyPlan],
   ])('would be caught doing too much: %j in %s', (text, file, isWrong) => {

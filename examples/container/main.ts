@@ -1,6 +1,8 @@
-// Outside Lambda: a job in a container, or on a laptop. Credentials and Region come from wherever the AWS SDK finds them.
-//   node main.ts ISSUER_ID
-import { createTokenReader, TokenReaderError } from 'd1-token-broker/reader';
+// Outside Lambda: a job in a container, or on a laptop. From a fresh clone, against the sandbox:
+//   npm ci && npm run example container
+// And with Node 24 and a secret of yours; credentials and Region come from wherever the AWS SDK finds them:
+//   D1_TOKEN_SECRET_ID=d1/access-token D1_CLIENT_CERTIFICATE_SECRET_ID=d1/client-certificate node main.ts ISSUER_ID
+import { createTokenReader, TokenReaderError } from 'd1-token-reader';
 
 const origin = process.env.D1_API_ORIGIN ?? 'https://api.d1.thalescloud.io';
 const [issuerId = ''] = process.argv.slice(2);

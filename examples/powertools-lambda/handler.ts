@@ -1,8 +1,12 @@
-// The same with Middy and Powertools for AWS Lambda: the middleware has a token ready before the handler runs.
+// The same with Middy and Powertools for AWS Lambda: the middleware has a token ready before the handler runs. From a fresh
+// clone, against the sandbox:
+//   npm ci && npm run example powertools-lambda
+// CommonJS is what a bundler makes with the least ado:
+//   esbuild handler.ts --bundle --platform=node --format=cjs --target=node24 --outfile=dist/handler.cjs
 import { Logger } from '@aws-lambda-powertools/logger';
 import { injectLambdaContext } from '@aws-lambda-powertools/logger/middleware';
 import middy from '@middy/core';
-import { type D1Context, d1Token } from 'd1-token-broker/middy';
+import { type D1Context, d1Token } from 'd1-token-reader/middy';
 
 const origin = process.env.D1_API_ORIGIN ?? 'https://api.d1.thalescloud.io';
 const logger = new Logger({ serviceName: 'issuer-lookup' });

@@ -1,6 +1,8 @@
-// A Lambda function that calls D1. Build it with any bundler, for instance:
-//   esbuild handler.ts --bundle --platform=node --format=esm --target=node24 --outfile=handler.mjs
-import { createTokenReader } from 'd1-token-broker/reader';
+// A Lambda function that calls D1. From a fresh clone, against the sandbox:
+//   npm ci && npm run example typescript-lambda
+// Any bundler builds it. The banner is for the SDK, parts of which require Node's modules:
+//   esbuild handler.ts --bundle --platform=node --format=esm --target=node24 --outfile=dist/handler.mjs --banner:js="import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);"
+import { createTokenReader } from 'd1-token-reader';
 
 const origin = process.env.D1_API_ORIGIN ?? 'https://api.d1.thalescloud.io';
 const d1 = createTokenReader({

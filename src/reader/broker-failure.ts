@@ -1,4 +1,3 @@
-import { type ErrorCode, errorCodes } from '../errors.ts';
 import { awsFailure } from '../shared/aws-failure.ts';
 import { type ReaderErrorCode, TokenReaderError } from './reader-error.ts';
 
@@ -6,16 +5,16 @@ const LOOK_AT_BROKER = "Look at the broker's log lines and alarms; its runbook h
 
 /** The broker was reached and answered with an error of its own. */
 export class BrokerFailure extends TokenReaderError {
-  /** `undefined` when it is not of the broker's list. */
-  readonly brokerCode: ErrorCode | undefined;
+  /** As the broker spells it; `undefined` when it is not spelt like one. */
+  readonly brokerCode: string | undefined;
   /** How long REPLACEMENT_NOT_READY says that there is no point in asking, 1-60 seconds. */
   readonly retryAfterSeconds: number | undefined;
 
   constructor(functionName: string, payload: unknown, correlationId: string) {
     const { errorType, errorMessage } = { ...(payload as Record<string, unknown> | null | undefined) };
-    const brokerCode = errorCodes.find((known) => known === errorType);
-    // Lambda reports the broker's error code as `errorType`. Only a known one is repeated, and never the message.
-    const shown = brokerCode ?? 'an error that is not of its list';
+    // Lambda reports the broker's error code as `errorType`. Only what can be nothing else is repeated, and no message.
+    const brokerCode = typeof errorType === 'string' ? /^[A-Z][A-Z_]{2,39}$/.exec(errorType)?.[0] : undefined;
+    const shown = brokerCode ?? 'an error without a code';
     super({
       code: 'BROKER_FAILED',
       what: `The broker ${functionName} answered with ${shown} [correlation id ${correlationId}].`,

@@ -100,7 +100,7 @@ async function loadLambdaClient() {
     throw new TokenReaderError({
       code: 'BROKER_CLIENT_MISSING',
       what: 'The broker could not be asked: the package @aws-sdk/client-lambda cannot be loaded.',
-      remedy: 'Install it beside d1-token-broker, or leave brokerFunctionName out.',
+      remedy: 'Install it, or leave brokerFunctionName out.',
       retryable: false,
     });
   }

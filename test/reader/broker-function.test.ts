@@ -148,7 +148,7 @@ describe('a broker that cannot help', () => {
 
   it('has an error of its own kind that is not repeated', async () => {
     const error = await fail(Object.assign(new Error('x'), { name: PRECIOUS }));
-    expect(error.message).toContain('an error that is not of its list');
+    expect(error.message).toContain('an error without a code');
     expect(inspect(error)).not.toContain('precious');
   });
 

@@ -5,9 +5,9 @@ import { createTokenReader, readerErrorCodes, type TokenReaderOptions } from '..
 
 const root = join(import.meta.dirname, '../..');
 // A formatter may pad the tables.
-const page = readFileSync(join(root, 'docs/reader.md'), 'utf8').replace(/ +/g, ' ');
+const page = readFileSync(join(root, 'src/reader/README.md'), 'utf8').replace(/ +/g, ' ');
 
-describe('docs/reader.md', () => {
+describe('the manual', () => {
   it.each(readerErrorCodes)('has a line for %s', (code) => expect(page).toContain(`| \`${code}\` |`));
 
   it('has a line for every option', () => {

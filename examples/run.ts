@@ -1,0 +1,43 @@
+// `npm run example NAME`: one of the TypeScript examples as it stands, with the sandbox for AWS and D1.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { ISSUER_ID, startSandbox } from '../sandbox/sandbox.ts';
+
+const programs: Readonly<Record<string, string>> = {
+  'typescript-lambda': invoking('typescript-lambda'),
+  'powertools-lambda': invoking('powertools-lambda'),
+  container: `process.argv.push('main.ts', ${JSON.stringify(ISSUER_ID)}); await import('./container/main.ts');`,
+};
+
+/** What Lambda does with a handler, twice: the second invocation finds the token in memory. */
+function invoking(name: string): string {
+  return `
+    import { handler } from './${name}/handler.ts';
+    const context = { getRemainingTimeInMillis: () => 10_000, awsRequestId: '1', functionName: ${JSON.stringify(name)} };
+    for (const _ of [1, 2]) console.log(JSON.stringify(await handler({ issuerId: ${JSON.stringify(ISSUER_ID)} }, context)));
+  `;
+}
+
+const program = programs[process.argv[2] ?? ''];
+if (program === undefined) {
+  console.error(`npm run example ${Object.keys(programs).join(' | ')}`);
+  process.exit(2);
+}
+const sandbox = await startSandbox();
+try {
+  Object.assign(process.env, sandbox.environment);
+  // Reads its configuration when it is imported; its log line is not the example's.
+  const { handler: broker } = await import('../src/handler.ts');
+  const write = process.stdout.write;
+  process.stdout.write = () => true;
+  await broker({ action: 'refresh' }, { getRemainingTimeInMillis: () => 30_000 } as never);
+  process.stdout.write = write;
+  const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
+    cwd: import.meta.dirname,
+    env: { ...process.env, D1_API_ORIGIN: sandbox.d1.origin },
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
+  [process.exitCode] = await once(child, 'exit');
+} finally {
+  await sandbox.close();
+}
