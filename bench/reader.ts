@@ -1,4 +1,8 @@
+import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
+import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { getSecret, SecretsProvider } from '@aws-lambda-powertools/parameters/secrets';
 import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { startSandbox, TOKEN_SECRET } from '../sandbox/sandbox.ts';
@@ -20,6 +24,8 @@ export interface ReaderBench {
   readonly requests_by_1000_concurrent_cold_calls: number;
   readonly powertools_requests_by_1000_concurrent_cold_calls: number;
   readonly days: readonly DayOf[];
+  /** What an installation of the reader brings beside the SDK client, which is the consumer's own. */
+  readonly install: { readonly packages: number; readonly megabytes: number };
 }
 
 export type DayOf = { readonly who: string } & Awaited<ReturnType<typeof simulateDay>>;
@@ -43,7 +49,7 @@ export async function benchReader(): Promise<ReaderBench> {
     };
     const reader = createTokenReader({ secretId: TOKEN_SECRET });
     const provider = new SecretsProvider({ awsSdkV3Client: new SecretsManagerClient({ maxAttempts: 1 }) });
-    const days: DayOf[] = [{ who: 'd1-token-broker/reader', ...(await simulateDay('reader')) }];
+    const days: DayOf[] = [{ who: 'd1-token-reader', ...(await simulateDay('reader')) }];
     for (const maxAge of [5, 300, 900]) {
       days.push({ who: `powertools getSecret, maxAge ${maxAge}`, ...(await simulateDay({ maxAge })) });
     }
@@ -56,9 +62,31 @@ export async function benchReader(): Promise<ReaderBench> {
         provider.get(TOKEN_SECRET, { maxAge: 900, transform: 'json' }),
       ),
       days,
+      install: measureInstall(),
     };
   } finally {
     await sandbox.close();
+  }
+}
+
+/** Packed by npm and installed in an empty folder; its peers are left out, because the consumer has them already. */
+function measureInstall(): ReaderBench['install'] {
+  const root = join(import.meta.dirname, '..');
+  const folder = mkdtempSync(join(tmpdir(), 'd1-token-reader-install-'));
+  try {
+    const npm = (cwd: string, ...parameters: string[]) => execFileSync('npm', parameters, { cwd, stdio: 'ignore' });
+    npm(root, 'pack', '--workspace', 'd1-token-reader', '--pack-destination', folder);
+    const tarball = readdirSync(folder).find((name) => name.endsWith('.tgz')) ?? '';
+    npm(folder, 'install', '--legacy-peer-deps', '--ignore-scripts', '--no-audit', '--no-fund', `./${tarball}`);
+    const files = readdirSync(join(folder, 'node_modules'), { recursive: true, withFileTypes: true }).filter(
+      (entry) => entry.isFile() && entry.name !== '.package-lock.json',
+    );
+    const bytes = files.reduce((sum, { parentPath, name }) => sum + statSync(join(parentPath, name)).size, 0);
+    const isPackage = /node_modules\/(@[^/]+\/)?[^/@.][^/]*$/;
+    const manifests = files.filter(({ parentPath, name }) => name === 'package.json' && isPackage.test(parentPath));
+    return { packages: manifests.length, megabytes: bytes / 1e6 };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
   }
 }
 
@@ -88,7 +116,7 @@ async function nanosecondsPerHit(run: () => Promise<void>): Promise<number> {
 
 function print(bench: ReaderBench): void {
   console.table({
-    'd1-token-broker/reader': {
+    'd1-token-reader': {
       'ns per hit': Math.round(bench.hit_nanoseconds),
       'ratio to powertools': Number(bench.ratio_to_powertools.toFixed(2)),
       'requests, 1,000 cold calls': bench.requests_by_1000_concurrent_cold_calls,
@@ -99,6 +127,8 @@ function print(bench: ReaderBench): void {
       'requests, 1,000 cold calls': bench.powertools_requests_by_1000_concurrent_cold_calls,
     },
   });
+  const { packages, megabytes } = bench.install;
+  console.log(`\nAn installation brings ${packages} package(s), ${megabytes.toFixed(2)} MB, beside the SDK client.`);
   console.log('\nA simulated day: 100,000 reads by one container; 10 % of the refreshes and 10 % of the reads fail.');
   console.table(
     Object.fromEntries(
