@@ -1,4 +1,3 @@
-import { parseJson } from '../shared/json.ts';
 import { parseTokenRecord, type TokenRecord } from '../shared/token-record.ts';
 
 /**
@@ -31,17 +30,17 @@ export function readAccessToken(text: string): { token: AccessToken } | { why: s
  * @returns Nothing when it is no token.
  */
 export function readBrokerAnswer(payload: string): { token: AccessToken; answeredAt: number } | undefined {
-  const { source: _source, ...answer } = { ...(parseJson(payload) as Record<string, unknown> | null | undefined) };
-  const { expires_at: expiresAt, expires_in: expiresIn, obtained_at: obtainedAt } = answer;
-  if (typeof expiresAt !== 'number' || typeof expiresIn !== 'number' || typeof obtainedAt !== 'number')
-    return undefined;
-  const { answered_at: answeredAt = expiresAt - expiresIn } = answer;
-  if (typeof answeredAt !== 'number' || expiresIn <= 0) return undefined;
-  // The record's rule across fields is about the moment of obtaining, and this was counted later.
-  const asRecord = { ...answer, expires_in: Math.max(expiresIn, expiresAt - obtainedAt) };
-  const result = parseTokenRecord(JSON.stringify(asRecord));
+  const result = parseTokenRecord(payload, answeredAtOf);
   if ('why' in result) return undefined;
-  return { token: deepFreeze({ ...result.record, expires_in: expiresIn }), answeredAt };
+  const { source: _source, ...token } = result.record as TokenRecord & { source?: unknown };
+  const answeredAt = answeredAtOf(token);
+  return Number.isFinite(answeredAt) ? { token: deepFreeze(token), answeredAt } : undefined;
+}
+
+/** Seconds since 1970 UTC; NaN when it says something else. */
+function answeredAtOf(answer: TokenRecord & { answered_at?: unknown }): number {
+  const { answered_at: answeredAt = answer.expires_at - answer.expires_in } = answer;
+  return typeof answeredAt === 'number' ? answeredAt : Number.NaN;
 }
 
 function deepFreeze<T extends object>(value: T): Readonly<T> {

@@ -62,20 +62,25 @@ export const tokenRecordFields = Object.keys(rules) as readonly (keyof TokenReco
 /**
  * Reads a secret's text as a token record.
  *
+ * @param countedAt When its `expires_in` was counted, in seconds since 1970 UTC: for what the secret holds, `obtained_at`.
  * @returns The record, or why it is none: a field's name at most, never a value.
  */
-export function parseTokenRecord(secretText: string): { record: TokenRecord } | { why: string } {
+export function parseTokenRecord(
+  secretText: string,
+  countedAt: (record: TokenRecord) => number = ({ obtained_at }) => obtained_at,
+): { record: TokenRecord } | { why: string } {
   const value = parseJson(secretText);
   if (value === undefined) return { why: 'it is not JSON' };
   if (typeof value !== 'object' || value === null) return { why: 'it is not a JSON object' };
   const record = value as TokenRecord;
-  const broken = tokenRecordFields.find((field) => !rules[field](record[field])) ?? brokenAcrossFields(record);
+  const broken =
+    tokenRecordFields.find((field) => !rules[field](record[field])) ?? livesTooLong(record, countedAt(record));
   return broken ? { why: `field ${broken} is missing or not as the schema says` } : { record };
 }
 
 /** A second of rounding: the record's instants are whole, and what D1 says need not be. */
-const brokenAcrossFields = ({ expires_at, obtained_at, expires_in }: TokenRecord): keyof TokenRecord | undefined =>
-  expires_at > obtained_at + expires_in + 1 ? 'expires_at' : undefined;
+const livesTooLong = ({ expires_at, expires_in }: TokenRecord, countedAt: number): keyof TokenRecord | undefined =>
+  expires_at > countedAt + expires_in + 1 ? 'expires_at' : undefined;
 
 /** Whether two records hold the same access token. */
 export const sameToken = (one: TokenRecord, other: TokenRecord): boolean => one.access_token === other.access_token;

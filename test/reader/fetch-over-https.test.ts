@@ -70,10 +70,10 @@ class Alarm {
   }
 }
 
-function fetchFrom(origin: string, options: Partial<TokenReaderOptions> = {}) {
+function readerOf(origin: string, options: Partial<TokenReaderOptions> = {}) {
   const agent = new HttpsAgent({ ca: authority.certificatePem, keepAlive: true });
   closing.push(() => agent.destroy());
-  const { fetch } = createTokenReader({
+  return createTokenReader({
     secretId: 'd1/access-token',
     secretsManager: { send: async () => ({ SecretString: record }) },
     allowedOrigins: [origin],
@@ -81,18 +81,30 @@ function fetchFrom(origin: string, options: Partial<TokenReaderOptions> = {}) {
     ...(!options.clientCertificateSecretId && { agent }),
     ...options,
   });
+}
+
+function fetchFrom(origin: string, options: Partial<TokenReaderOptions> = {}) {
+  const { fetch } = readerOf(origin, options);
   return (init: RequestInit = {}, path = '/') => fetch(`${origin}${path}`, init);
 }
 
-async function serve(listener: RequestListener, options: Partial<TokenReaderOptions> = {}) {
-  const server = createServer({ cert: issued.certificatePem, key: issued.privateKeyPem }, listener);
+async function listen(listener: RequestListener) {
+  const first = Promise.withResolvers<void>();
+  const server = createServer({ cert: issued.certificatePem, key: issued.privateKeyPem }, (request, response) => {
+    first.resolve();
+    listener(request, response);
+  });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   closing.push(() => {
     server.closeAllConnections();
     server.close();
   });
-  return fetchFrom(`https://localhost:${(server.address() as AddressInfo).port}`, options);
+  return { origin: `https://localhost:${(server.address() as AddressInfo).port}`, arrived: first.promise };
+}
+
+async function serve(listener: RequestListener, options: Partial<TokenReaderOptions> = {}) {
+  return fetchFrom((await listen(listener)).origin, options);
 }
 
 async function hostile(behaviour: Behaviour, options: Partial<TokenReaderOptions> = {}) {
@@ -239,41 +251,31 @@ describe('an abort', () => {
     expect((await left).message).toBe('my own reason');
   });
 
-  it('is heard after a garbage collection, though nobody but the reader held the Request', async () => {
-    setFlagsFromString('--expose-gc');
-    const collect = runInNewContext('gc') as () => void;
-    let reached = () => {};
-    const arrived = new Promise<void>((resolve) => {
-      reached = resolve;
-    });
-    const server = createServer({ cert: issued.certificatePem, key: issued.privateKeyPem }, () => reached());
-    server.listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const origin = `https://localhost:${(server.address() as AddressInfo).port}`;
-    const agent = new HttpsAgent({ ca: authority.certificatePem });
-    closing.push(() => {
-      agent.destroy();
-      server.closeAllConnections();
-      server.close();
-    });
-    const { fetch } = createTokenReader({
-      secretId: 'd1/access-token',
-      secretsManager: { send: async () => ({ SecretString: record }) },
-      allowedOrigins: [origin],
-      clock: { ...systemClock, now: () => NOW * 1000 },
-      requestTimeoutMilliseconds: false,
-      agent,
-    });
-    const leaving = new AbortController();
-    const left = failureOf(fetch(new Request(`${origin}/`, { signal: leaving.signal })));
-    await arrived;
-    for (let round = 0; round < 10; round += 1) {
-      collect();
-      await turn();
-    }
-    leaving.abort(new Error('my own reason'));
-    expect((await left).message).toBe('my own reason');
-  });
+  it.each<[string, RequestListener, (response: Promise<Response>) => Promise<unknown>]>([
+    ['waits for an answer', () => {}, (response) => response],
+    [
+      'reads the body',
+      (_request, response) => void response.writeHead(200).write('half'),
+      async (response) => (await response).text(),
+    ],
+  ])(
+    'is heard after a garbage collection by who %s, though nobody but the reader held the Request',
+    async (_name, listener, use) => {
+      setFlagsFromString('--expose-gc');
+      const collect = runInNewContext('gc') as () => void;
+      const { origin, arrived } = await listen(listener);
+      const { fetch } = readerOf(origin, { requestTimeoutMilliseconds: false });
+      const leaving = new AbortController();
+      const left = failureOf(use(fetch(new Request(`${origin}/`, { signal: leaving.signal }))));
+      await arrived;
+      for (let round = 0; round < 8; round += 1) {
+        collect();
+        await turn();
+      }
+      leaving.abort(new Error('my own reason'));
+      expect((await left).message).toBe('my own reason');
+    },
+  );
 });
 
 describe('the timeout of a request', () => {
