@@ -1,7 +1,8 @@
 // `npm run example NAME`: one of the TypeScript examples as it stands, with the sandbox for AWS and D1.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { ISSUER_ID, startSandbox } from '../sandbox/sandbox.ts';
+import { join } from 'node:path';
+import { ISSUER_ID, startSandbox } from './sandbox.ts';
 
 const programs: Readonly<Record<string, string>> = {
   'typescript-lambda': invoking('typescript-lambda'),
@@ -33,7 +34,7 @@ try {
   await broker({ action: 'refresh' }, { getRemainingTimeInMillis: () => 30_000 } as never);
   process.stdout.write = write;
   const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
-    cwd: import.meta.dirname,
+    cwd: join(import.meta.dirname, '../examples'),
     env: { ...process.env, D1_API_ORIGIN: sandbox.d1.origin },
     stdio: ['ignore', 'inherit', 'inherit'],
   });
