@@ -2,7 +2,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { ISSUER_ID, startSandbox } from './sandbox.ts';
+import { ISSUER_ID } from './sandbox.ts';
+import { startSandboxWithToken } from './with-token.ts';
 
 const programs: Readonly<Record<string, string>> = {
   'typescript-lambda': invoking('typescript-lambda'),
@@ -24,15 +25,8 @@ if (program === undefined) {
   console.error(`npm run example ${Object.keys(programs).join(' | ')}`);
   process.exit(2);
 }
-const sandbox = await startSandbox();
+const { sandbox } = await startSandboxWithToken();
 try {
-  Object.assign(process.env, sandbox.environment);
-  // Reads its configuration when it is imported; its log line is not the example's.
-  const { handler: broker } = await import('../src/handler.ts');
-  const write = process.stdout.write;
-  process.stdout.write = () => true;
-  await broker({ action: 'refresh' }, { getRemainingTimeInMillis: () => 30_000 } as never);
-  process.stdout.write = write;
   const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
     cwd: join(import.meta.dirname, '../examples'),
     env: { ...process.env, D1_API_ORIGIN: sandbox.d1.origin },

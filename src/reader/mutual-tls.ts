@@ -118,9 +118,9 @@ function retire(agent: Agent): void {
   dropFree(agent);
 }
 
-/** Closes the connections that no request uses now. */
+/** Closes the connections that no request uses now. An agent of the caller's need not keep any. */
 export function dropFree(agent: Agent): void {
-  for (const socket of Object.values(agent.freeSockets).flatMap((sockets) => sockets ?? [])) socket.destroy();
+  for (const socket of Object.values(agent.freeSockets ?? {}).flatMap((sockets) => sockets ?? [])) socket.destroy();
 }
 
 const CHECK_SECRET = "Allow this function's role secretsmanager:GetSecretValue on it, and check what it holds.";

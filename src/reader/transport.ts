@@ -71,12 +71,19 @@ function withTimeout(inner: Fetch, milliseconds: number | undefined): Fetch {
     const abort = () => over.abort(signal?.reason);
     signal?.addEventListener('abort', abort);
     if (signal?.aborted) abort();
-    const timer = setTimeout(() => {
+    const settle = () => {
+      clearTimeout(timer);
       signal?.removeEventListener('abort', abort);
+    };
+    const timer = setTimeout(() => {
+      settle();
       over.abort(timedOut(milliseconds));
     }, milliseconds);
     // Nobody waits for it: what it ends keeps the process itself.
     timer.unref();
-    return inner(url, { ...init, signal: over.signal });
+    return inner(url, { ...init, signal: over.signal }).catch((error: unknown) => {
+      settle();
+      throw error;
+    });
   };
 }

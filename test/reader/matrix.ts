@@ -1,9 +1,12 @@
 // `npm run test:reader-matrix`: the packed reader in projects as npm and pnpm install them, with each TypeScript and Node that
 // it promises. Needs the registry; `npm test` has one cell of it, on what the checkout has.
-import { execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { ISSUER_ID } from '../../sandbox/sandbox.ts';
+import { startSandboxWithToken } from '../../sandbox/with-token.ts';
 import { jestTest, types } from './packed-sources.ts';
 
 const PNPM = 'pnpm@12.21.0';
@@ -15,27 +18,33 @@ const SDKS = ['3.709.0', 'latest'];
 const root = join(import.meta.dirname, '../..');
 const above = mkdtempSync(join(tmpdir(), 'd1-token-reader-matrix-'));
 
+/** One call to the sandbox's D1: the secret, the certificate, TLS. */
 const LAMBDA = `
   import { createTokenReader } from 'd1-token-reader';
+  const { D1_TOKEN_SECRET_ID, D1_CLIENT_CERTIFICATE_SECRET_ID, D1_API_ORIGIN: origin } = process.env;
   const d1 = createTokenReader({
-    secretId: 'd1/access-token',
-    secretsManager: { send: async () => ({ SecretString: '' }) },
+    secretId: D1_TOKEN_SECRET_ID,
+    clientCertificateSecretId: D1_CLIENT_CERTIFICATE_SECRET_ID,
+    allowedOrigins: [origin],
   });
-  export const handler = async () => d1.token().catch(({ code }) => code);
+  export const handler = async () => {
+    const response = await d1.fetch(origin + '/banking/v1/issuers/${ISSUER_ID}');
+    return response.status + ' ' + (await response.json()).status;
+  };
 `;
+const BANNER = "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);";
 
 /** A run of its own: what npm told this script about itself is not for the projects. */
 const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('npm_')));
-const run = (folder: string, command: string, ...parameters: string[]): string => {
-  try {
-    return execFileSync(command, parameters, { cwd: folder, env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
-  } catch (error) {
-    const { stdout, stderr } = error as { stdout?: string; stderr?: string };
-    throw new Error(`${command} ${parameters.join(' ')} failed in ${folder}\n${stdout}\n${stderr}`);
-  }
+const run = async (folder: string, command: string, parameters: readonly string[], more = {}): Promise<string> => {
+  const settings = { cwd: folder, env: { ...env, ...more }, timeout: 600_000 };
+  const { stdout } = await promisify(execFile)(command, parameters, settings).catch((error) => {
+    throw new Error(`${command} ${parameters.join(' ')} failed in ${folder}\n${error.stdout}\n${error.stderr}`);
+  });
+  return stdout;
 };
 
-function openProject(manager: string, sdk: string, tarball: string): string {
+async function openProject(manager: string, sdk: string, tarball: string): Promise<string> {
   const folder = join(above, `${manager}-${sdk}`);
   const machine = `${process.platform}-${process.arch}`;
   mkdirSync(folder);
@@ -57,24 +66,13 @@ function openProject(manager: string, sdk: string, tarball: string): string {
     },
   };
   writeFileSync(join(folder, 'package.json'), JSON.stringify(manifest));
-  if (manager === 'npm') run(folder, 'npm', 'install', '--ignore-scripts', '--prefer-offline');
-  else
-    run(
-      folder,
-      'npm',
-      'exec',
-      '--yes',
-      `--package=${PNPM}`,
-      '--',
-      'pnpm',
-      'install',
-      '--ignore-scripts',
-      '--prefer-offline',
-    );
+  const install = ['install', '--ignore-scripts', '--prefer-offline'];
+  const parameters = manager === 'npm' ? install : ['exec', '--yes', `--package=${PNPM}`, '--', 'pnpm', ...install];
+  await run(folder, 'npm', parameters);
   return folder;
 }
 
-function checkTypes(folder: string): void {
+async function checkTypes(folder: string): Promise<void> {
   for (const extension of ['mts', 'cts']) writeFileSync(join(folder, `types.${extension}`), types);
   for (const version of TYPESCRIPTS) {
     for (const moduleResolution of ['node16', 'nodenext', 'bundler']) {
@@ -84,46 +82,51 @@ function checkTypes(folder: string): void {
       };
       const files = moduleResolution === 'bundler' ? ['types.mts'] : ['types.mts', 'types.cts'];
       writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files }));
-      run(folder, process.execPath, `node_modules/typescript-${version}/bin/tsc`, '-p', '.');
+      await run(folder, process.execPath, [`node_modules/typescript-${version}/bin/tsc`, '-p', '.']);
       process.stdout.write(`  types: TypeScript ${version}, ${moduleResolution}\n`);
     }
   }
 }
 
-function runOn(folder: string, version: string): void {
+async function runOn(folder: string, version: string, sandbox: Record<string, string>): Promise<void> {
   const node = join(folder, `node_modules/node-${version}/bin/node`);
   writeFileSync(join(folder, 'reader.test.js'), jestTest);
-  run(folder, node, 'node_modules/jest/bin/jest.js', '--ci', '--no-cache');
+  await run(folder, node, ['node_modules/jest/bin/jest.js', '--ci', '--no-cache']);
   writeFileSync(join(folder, 'handler.mjs'), LAMBDA);
-  for (const format of ['esm', 'cjs']) {
-    const file = `out.${format === 'esm' ? 'mjs' : 'cjs'}`;
-    const banner = "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);";
-    const settings = ['--bundle', '--platform=node', `--format=${format}`, `--outfile=${file}`, '--log-level=warning'];
-    run(
-      folder,
-      'node_modules/.bin/esbuild',
-      'handler.mjs',
-      ...settings,
-      ...(format === 'esm' ? [`--banner:js=${banner}`] : []),
-    );
-    const script = `import('./${file}').then(async ({ handler }) => console.log(await handler()))`;
-    const answer = run(folder, node, '-e', script).trim();
-    if (answer !== 'TOKEN_SECRET_EMPTY') throw new Error(`the bundled Lambda (${format}) answered ${answer}`);
+  const bundled = ['handler.mjs', '--bundle', '--platform=node', '--log-level=warning'];
+  await run(folder, 'node_modules/.bin/esbuild', [
+    ...bundled,
+    '--format=esm',
+    `--banner:js=${BANNER}`,
+    '--outfile=esm.mjs',
+  ]);
+  await run(folder, 'node_modules/.bin/esbuild', [...bundled, '--format=cjs', '--outfile=cjs.cjs']);
+  for (const file of ['handler.mjs', 'esm.mjs', 'cjs.cjs']) {
+    const script = `import('./${file}').then(async ({ handler }) => console.log(await handler()));
+      process.on('exit', () => console.log(process.uptime() < 25 ? 'ended by itself' : 'ended late'));`;
+    const answer = await run(folder, node, ['-e', script], sandbox);
+    if (answer !== '200 ACTIVE\nended by itself\n') throw new Error(`${file} on Node ${version}: ${answer}`);
   }
-  process.stdout.write(`  jest, esbuild in both formats: Node ${version}\n`);
+  process.stdout.write(`  jest, a script, esbuild in both formats: Node ${version}\n`);
 }
 
+const { sandbox, refresh } = await startSandboxWithToken();
 try {
-  run(root, 'npm', 'pack', '--workspace', 'd1-token-reader', '--pack-destination', above);
+  await run(root, 'npm', ['pack', '--workspace', 'd1-token-reader', '--pack-destination', above]);
   const tarball = join(above, readdirSync(above).find((name) => name.endsWith('.tgz')) ?? 'no tarball');
+  const environment = { ...sandbox.environment, D1_API_ORIGIN: sandbox.d1.origin };
   for (const manager of ['npm', 'pnpm']) {
     for (const sdk of SDKS) {
       process.stdout.write(`${manager}, AWS SDK ${sdk}\n`);
-      const folder = openProject(manager, sdk, tarball);
-      checkTypes(folder);
-      for (const version of NODES) runOn(folder, version);
+      const folder = await openProject(manager, sdk, tarball);
+      await checkTypes(folder);
+      for (const version of NODES) {
+        await refresh();
+        await runOn(folder, version, environment);
+      }
     }
   }
 } finally {
+  await sandbox.close();
   rmSync(above, { recursive: true, force: true });
 }
