@@ -1,19 +1,11 @@
 import type { Agent } from 'node:https';
 import { type Clock, systemClock } from '../shared/clock.ts';
-import { type D1Environment, d1Hosts, LONGEST_PROMISE_SECONDS } from '../shared/d1.ts';
+import type { D1Environment } from '../shared/d1.ts';
 import { type Random, systemRandom } from '../shared/random.ts';
 import type { AwsClient } from './aws-client.ts';
+import { D1_ORIGINS, faultsIn } from './option-rules.ts';
 import { TokenReaderError } from './reader-error.ts';
 import type { SecretsExtension } from './secrets-extension.ts';
-
-export type { D1Environment };
-
-/** Where each environment of D1 is. */
-export const D1_ORIGINS: Readonly<Record<D1Environment, string>> = Object.freeze({
-  production: `https://${d1Hosts.production}`,
-  staging: `https://${d1Hosts.staging}`,
-  develop: `https://${d1Hosts.develop}`,
-});
 
 /** The part of the Fetch standard that the reader needs from whatever sends its requests. */
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
@@ -96,104 +88,40 @@ export interface Settings {
   readonly random: Random;
 }
 
-const known: Readonly<Record<keyof TokenReaderOptions, true>> = {
-  secretId: true,
-  brokerFunctionName: true,
-  minRemainingSeconds: true,
-  refreshAheadSeconds: true,
-  readTimeoutMilliseconds: true,
-  brokerTimeoutMilliseconds: true,
-  useSecretsExtension: true,
-  environment: true,
-  allowedOrigins: true,
-  clientCertificateSecretId: true,
-  agent: true,
-  dispatcher: true,
-  fetch: true,
-  requestTimeoutMilliseconds: true,
-  onWarning: true,
-  secretsManager: true,
-  lambda: true,
-  clock: true,
-  random: true,
-  env: true,
-};
-
 /**
  * Checks the options of a reader.
  *
  * @throws TokenReaderError READER_OPTIONS_INVALID that lists every fault at once.
  */
-export function readOptions(given: TokenReaderOptions): Settings {
-  if (typeof given !== 'object' || given === null) throw optionsInvalid(['they must be an object with a secretId']);
-  const options: TokenReaderOptions = given;
-  const faults: string[] = [];
-  const name = (field: 'secretId' | 'brokerFunctionName' | 'clientCertificateSecretId', pattern: RegExp) => {
-    const value: unknown = options[field];
-    if (value === undefined && field !== 'secretId') return undefined;
-    if (typeof value === 'string' && pattern.test(value) && !value.startsWith('eyJ')) return value;
-    const why =
-      value === undefined || value === '' ? 'is missing; is the environment variable set?' : 'is no name or ARN';
-    faults.push(`${field} ${why}`);
-    return '';
-  };
-  const number = (field: NumberField, least: number, most: number, fallback: number): number => {
-    const value: unknown = options[field] ?? fallback;
-    if (typeof value === 'number' && value >= least && value <= most) return value;
-    faults.push(`${field} must be a number, ${least}-${most}`);
-    return fallback;
-  };
-  const able = (field: keyof typeof abilities): void => {
-    const value: unknown = options[field];
-    const { methods, what } = abilities[field];
-    const can = (name: string) => typeof (value as Record<string, unknown> | null)?.[name] === 'function';
-    if (value !== undefined && !methods.every(can)) faults.push(`${field} must be ${what}`);
-  };
-  for (const field of ['agent', 'dispatcher', 'secretsManager', 'lambda', 'clock', 'random'] as const) able(field);
-  const isOfType = (field: keyof TokenReaderOptions, type: 'function' | 'boolean' | 'object'): void => {
-    const value: unknown = options[field];
-    if (value === undefined || (typeof value === type && value !== null)) return;
-    faults.push(`${field} must be ${type === 'object' ? 'an object' : `a ${type}`}`);
-  };
-  isOfType('fetch', 'function');
-  isOfType('onWarning', 'function');
-  isOfType('useSecretsExtension', 'boolean');
-  isOfType('env', 'object');
-  const { agent, dispatcher, onWarning, env = process.env } = options;
-  const settings: Settings = {
-    secretId: name('secretId', /^[\w/+=.@:!-]{1,512}$/) ?? '',
-    brokerFunctionName: name('brokerFunctionName', /^[\w:$-]{1,256}$/),
-    minRemainingSeconds: number('minRemainingSeconds', 0, LONGEST_PROMISE_SECONDS, 30),
-    refreshAheadSeconds: number('refreshAheadSeconds', 0, LONGEST_PROMISE_SECONDS, 180),
-    readTimeoutMilliseconds: number('readTimeoutMilliseconds', 100, 60_000, 5_000),
-    brokerTimeoutMilliseconds: number('brokerTimeoutMilliseconds', 100, 120_000, 20_000),
+export function readOptions(options: TokenReaderOptions): Settings {
+  const faults = faultsIn(options);
+  if (faults.length > 0) throw optionsInvalid(faults);
+  const { onWarning, env = process.env, requestTimeoutMilliseconds = 30_000 } = options;
+  return Object.freeze({
+    // Without it there is a fault.
+    secretId: options.secretId ?? '',
+    brokerFunctionName: options.brokerFunctionName,
+    minRemainingSeconds: options.minRemainingSeconds ?? 30,
+    refreshAheadSeconds: options.refreshAheadSeconds ?? 180,
+    readTimeoutMilliseconds: options.readTimeoutMilliseconds ?? 5_000,
+    brokerTimeoutMilliseconds: options.brokerTimeoutMilliseconds ?? 20_000,
     secretsExtension: () => (options.useSecretsExtension ? extensionIn(env) : undefined),
-    allowedOrigins: allowedOrigins(options, faults),
-    clientCertificateSecretId: name('clientCertificateSecretId', /^[\w/+=.@:!-]{1,512}$/),
-    agent,
-    dispatcher,
+    allowedOrigins: originsIn(options),
+    clientCertificateSecretId: options.clientCertificateSecretId,
+    agent: options.agent,
+    dispatcher: options.dispatcher,
     fetch: options.fetch as Fetch | undefined,
-    requestTimeoutMilliseconds:
-      options.requestTimeoutMilliseconds === false
-        ? undefined
-        : number('requestTimeoutMilliseconds', 100, 900_000, 30_000),
-    warn: (warning) => tell(onWarning, warning),
+    requestTimeoutMilliseconds: requestTimeoutMilliseconds === false ? undefined : requestTimeoutMilliseconds,
+    warn: (warning: TokenReaderError) => tell(onWarning, warning),
     secretsManager: options.secretsManager,
     lambda: options.lambda,
     clock: options.clock ?? systemClock,
     random: options.random ?? systemRandom,
-  };
-  const ways = ['clientCertificateSecretId', 'agent', 'dispatcher'] as const;
-  const taken = ways.filter((way) => options[way] !== undefined);
-  if (taken.length > 1) faults.push(`only one of ${taken.join(', ')} can be used`);
-  if (settings.fetch && (agent || settings.clientCertificateSecretId)) {
-    faults.push('fetch cannot be combined with agent or clientCertificateSecretId: it would not use them');
-  }
-  for (const field of Object.keys(options)) {
-    if (!Object.hasOwn(known, field)) faults.push(`${/^\w{1,40}$/.exec(field)?.[0] ?? 'an option'} is not known`);
-  }
-  if (faults.length > 0) throw optionsInvalid(faults);
-  return Object.freeze(settings);
+  });
+}
+
+function originsIn({ environment = 'production', allowedOrigins = [D1_ORIGINS[environment]] }: TokenReaderOptions) {
+  return new Set(allowedOrigins.map((value) => new URL(value).origin));
 }
 
 /** Most warnings come up behind the callers' backs, where an error would end the process. */
@@ -203,45 +131,6 @@ function tell(onWarning: TokenReaderOptions['onWarning'], warning: TokenReaderEr
   } catch {
     // Whoever was to be told could not listen; the token is in hand all the same.
   }
-}
-
-type NumberField =
-  | 'minRemainingSeconds'
-  | 'refreshAheadSeconds'
-  | 'readTimeoutMilliseconds'
-  | 'brokerTimeoutMilliseconds'
-  | 'requestTimeoutMilliseconds';
-
-/** What an object of the caller's must be able to do. */
-const abilities = {
-  // The same that node:https asks of an agent.
-  agent: { methods: ['addRequest'], what: 'an Agent of node:https' },
-  dispatcher: { methods: ['dispatch'], what: "one of undici's dispatchers" },
-  secretsManager: { methods: ['send'], what: 'a SecretsManagerClient' },
-  lambda: { methods: ['send'], what: 'a LambdaClient' },
-  clock: { methods: ['now', 'sleep'], what: 'an object with now() and sleep()' },
-  random: { methods: ['fraction', 'uuid'], what: 'an object with fraction() and uuid()' },
-} as const;
-
-function allowedOrigins({ environment, allowedOrigins: given }: TokenReaderOptions, faults: string[]) {
-  if (environment !== undefined && given !== undefined) {
-    faults.push('only one of environment, allowedOrigins can be used: both say where a token may go');
-  }
-  if (environment !== undefined && !Object.hasOwn(D1_ORIGINS, environment)) {
-    faults.push(`environment must be one of ${Object.keys(D1_ORIGINS).join(', ')}`);
-  }
-  const values: unknown =
-    given === undefined ? [D1_ORIGINS[environment ?? 'production'] ?? D1_ORIGINS.production] : given;
-  const accepted = Array.isArray(values) ? values.filter(isHttpsOrigin) : [];
-  if (!Array.isArray(values) || values.length === 0 || accepted.length < values.length) {
-    faults.push('allowedOrigins must be a list of origins only, such as https://api.d1.thalescloud.io');
-  }
-  return new Set(accepted.map((value) => new URL(value).origin));
-}
-
-function isHttpsOrigin(value: unknown): value is string {
-  const url = typeof value === 'string' && URL.canParse(value) ? new URL(value) : undefined;
-  return url?.protocol === 'https:' && url.origin === String(value).toLowerCase().replace(/\/$/, '');
 }
 
 /** AWS Lambda Developer Guide: the layer sets no variable itself; whoever adds it sets the port, 2773 by default. */

@@ -18,10 +18,12 @@ import { BrokerSource, TokenSource } from './token-source.ts';
 import { createTransport } from './transport.ts';
 
 export type { Clock } from '../shared/clock.ts';
+export type { D1Environment } from '../shared/d1.ts';
 export type { Random } from '../shared/random.ts';
 export type { AccessToken } from './access-token.ts';
 export type { AwsClient } from './aws-client.ts';
-export { D1_ORIGINS, type D1Environment, type FetchLike, type TokenReaderOptions } from './options.ts';
+export { D1_ORIGINS } from './option-rules.ts';
+export type { FetchLike, TokenReaderOptions } from './options.ts';
 export { type ReaderErrorCode, readerErrorCodes, TokenReaderError } from './reader-error.ts';
 export type { FetchInput } from './request.ts';
 export type { TokenOptions } from './token-options.ts';

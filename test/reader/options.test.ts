@@ -21,8 +21,11 @@ describe('the options of a reader', () => {
     [{ allowedOrigins: ['https://api.d1.thalescloud.io/banking'] }, /allowedOrigins/],
     [{ allowedOrigins: ['*'] }, /allowedOrigins/],
     [{ agent: new Agent(), dispatcher: { dispatch() {} } }, /only one of agent, dispatcher/],
-    [{ agent: new Agent(), fetch: globalThis.fetch }, /fetch cannot be combined/],
-    [{ clientCertificateSecretId: 'd1/certificate', fetch: globalThis.fetch }, /fetch cannot be combined/],
+    [{ agent: new Agent(), fetch: globalThis.fetch }, /only one of fetch, agent can be used/],
+    [
+      { clientCertificateSecretId: 'd1/certificate', fetch: globalThis.fetch },
+      /only one of fetch, clientCertificateSecretId/,
+    ],
     [{ fetch: 'fetch' }, /fetch must be a function/],
     [{ allowedOrigins: 'https://api.d1.thalescloud.io' }, /allowedOrigins must be a list/],
     [{ allowedOrigins: 'x' }, /allowedOrigins must be a list/],
