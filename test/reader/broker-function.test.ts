@@ -124,6 +124,7 @@ describe.each(troubles)('a token secret that $name', ({ code, retryable, words, 
     const token = await consumer.reader(withBroker()).token();
     expect(token.expires_at * 1000).toBeGreaterThan(consumer.bank.clock.now());
     expect(token).not.toHaveProperty('source');
+    expect(token.answered_at).toBe(token.expires_at - token.expires_in);
     expect(consumer.invocations).toHaveLength(1);
   });
 });
