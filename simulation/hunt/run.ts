@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { PutSecretValueCommand } from '@aws-sdk/client-secrets-manager';
 import { AwsError } from '../../sandbox/aws/aws-error.ts';
 import { SecretsManager } from '../../sandbox/aws/secrets-manager.ts';
 import { schedulerTick } from '../../sandbox/scheduler-tick.ts';
@@ -375,7 +376,7 @@ export async function runWorld(
       const now = time.now();
       return troubles.find((one) => isOn(one, now) && one.operations.includes(operation as Operation));
     };
-    return createSimulatedClient({
+    const client = createSimulatedClient({
       service,
       time,
       random: own,
@@ -385,7 +386,6 @@ export async function runWorld(
       },
       beforeRequest: (operation, input) => {
         if (container.dead) throw new DOMException('The container is dead.', 'AbortError');
-        if (operation === 'PutSecretValue') promises.putting(container, String(input['ClientRequestToken']));
         const found = troubles.length > 0 ? trouble(operation) : undefined;
         if (!found || !own.happens(found.share)) return undefined;
         if (found.how === 'throttled') throw new AwsError('ThrottlingException', 'Rate exceeded');
@@ -412,6 +412,14 @@ export async function runWorld(
           promises.saw(container, String(output['VersionId']));
       },
     });
+    const send = (command: Parameters<typeof client.send>[0], options: object) => {
+      // Told when it is sent: what another event of this container reads while it is on its way comes too late for it.
+      if (command instanceof PutSecretValueCommand) {
+        promises.putting(container, String(command.input.ClientRequestToken));
+      }
+      return client.send(command as never, options);
+    };
+    return { send: send as SimulatedClient['send'] };
   }
 
   /** What a read shows that is so much behind; nothing when there was nothing: then it shows the present. */

@@ -278,8 +278,8 @@ export const teeth: readonly Tooth[] = [
   {
     what: 'when D1 has put the end of a repeated token off, a tick asks it again and again until its deadline',
     file: 'src/broker/broker.ts',
-    from: 'else repeatedAt = clock.now();',
-    to: 'else if (!story.obtained) repeatedAt = clock.now();',
+    from: 'if (isKnown) repeatedAt = clock.now();',
+    to: 'if (isKnown && !story.obtained) repeatedAt = clock.now();',
   },
   {
     what: 'of a repeated token with a longer life, the old end stays',

@@ -130,15 +130,17 @@ export function factsOf(world: World): Facts {
       world.timeoutSeconds === 90 &&
       (world.containers >= 2 || !(staysLong || hangs)),
     d1Well: !has('D1 down', 'D1 slow', 'revoked'),
-    // With ten-minute writes and every forced one 169 versions are younger than a day.
-    secretWell:
-      !has('secret service', 'moved back', 'foreign value', 'deleted') &&
-      (world.versionQuota === 'none' || (world.versionQuota >= 190 && lifetime === 900)),
+    secretWell: !has('secret service', 'moved back', 'foreign value', 'deleted') && hasRoom(world),
     containersWell: !has('frozen', 'killed', 'clock steps'),
     lifetime,
     window: Math.min(300, (lifetime ?? 900) / 2),
   };
 }
+
+/** With ten-minute writes and every forced one 169 versions are younger than a day. An end that is put off costs a write. */
+export const hasRoom = ({ versionQuota, lives, lengthens, lengthensBy }: World): boolean =>
+  versionQuota === 'none' ||
+  (versionQuota >= 190 && lives.every((life) => life === 900) && (lengthens === 0 || lengthensBy >= 600));
 
 export const seconds = (milliseconds: number) => Math.round(milliseconds / 100) / 10;
 

@@ -57,6 +57,14 @@ export interface TokenWish {
 
 export type Broker = ReturnType<typeof createBroker>;
 
+/** What D1 gave. */
+interface Given {
+  /** `undefined` when it was nothing new: a known token with its known end, or no life at all. */
+  readonly record: TokenRecord | undefined;
+  /** It was known, or had no life: D1 repeats itself, though it may have put the end off. */
+  readonly isKnown: boolean;
+}
+
 /** What one invocation has done so far. */
 interface Story {
   wrote?: boolean;
@@ -87,7 +95,7 @@ export function createBroker({
   let askedForRefusalAt: number | undefined;
   let leftUnstoredAt: number | undefined;
   const reads = new SharedWork<void>(clock, () => tookTooLong(READING));
-  const exchanges = new SharedWork<TokenRecord | undefined>(clock, () => tookTooLong(REFRESHING));
+  const exchanges = new SharedWork<Given>(clock, () => tookTooLong(REFRESHING));
   const writes = new SharedWork<boolean>(clock, () => tookTooLong(WRITING));
 
   /** Each caller waits until its own deadline; the work itself lives until the latest of them. */
@@ -179,9 +187,9 @@ export function createBroker({
           askedAt = clock.now();
           if (next.forRefusal && !exchanges.underWay) askedForRefusalAt = askedAt;
           try {
-            const obtained = await exchange(call);
-            if (obtained) story.obtained = obtained;
-            else repeatedAt = clock.now();
+            const { record, isKnown } = await exchange(call);
+            if (record) story.obtained = record;
+            if (isKnown) repeatedAt = clock.now();
           } catch (thrown) {
             failures.obtain = asBrokerError(thrown);
           }
@@ -235,14 +243,14 @@ export function createBroker({
     }
   }
 
-  /** @returns What D1 gave; `undefined` when it was a token that is known. */
-  async function exchange(call: Call): Promise<TokenRecord | undefined> {
+  async function exchange(call: Call): Promise<Given> {
     if (!exchanges.underWay) call.deadline.mustLeave(SHORTEST_REFRESH_MILLISECONDS, 'a refresh');
     return share(exchanges, REFRESHING, call, async (deadline) => {
       const records = [held?.record, known.snapshot.record].filter((one) => one !== undefined);
       const obtained = await obtain(call, deadline, records);
-      if (obtained) held = { record: obtained, versionId: undefined };
-      return obtained;
+      if (!obtained) return { record: undefined, isKnown: true };
+      held = { record: obtained, versionId: undefined };
+      return { record: obtained, isKnown: records.some((one) => sameToken(one, obtained)) };
     });
   }
 

@@ -74,7 +74,7 @@ export interface Situation {
   readonly done: {
     /** D1 gave a token that was not known. */
     readonly obtained: boolean;
-    /** Milliseconds since 1970 UTC: when D1 last gave a token that was known, or one without life. */
+    /** Milliseconds since 1970 UTC: when D1 last gave a token that was known, whatever its end, or one without life. */
     readonly repeatedAt: number | undefined;
     readonly obtainFailed: BrokerError | undefined;
     readonly writeFailed: BrokerError | undefined;
@@ -297,7 +297,7 @@ export const rows: readonly Row[] = [
   {
     reason: 'unchanged',
     for: 'tick',
-    when: 'D1 gave the same token again',
+    when: 'D1 gave the same token again, or has put its end off',
     does: 'leave it; with 65 s or less to go stay until its end, and then ask every 500 ms, for 10 s at most',
     decide: (view) => {
       const { done, stored, now } = view;

@@ -218,19 +218,42 @@ describe('D1 that gives the same token again', () => {
     expect(Number(next['obtained_at']) - Number(record['expires_at'])).toBeLessThanOrEqual(2);
   });
 
-  it('and promises it a longer life, is believed, and asked once more, not until the deadline', async () => {
-    const { container, store, recordOf, faults, stored, clock } = await openStory();
+  it('and promises it a longer life, is believed, and not asked again: a tick stores one version', async () => {
+    const { container, store, recordOf, faults, stored, clock, versionCount } = await openStory();
     const { access_token: token } = recordOf(750);
     await store(recordOf(750));
+    const versions = await versionCount();
     let asked = 0;
     faults.d1 = d1Answers((body) => {
       asked += 1;
-      body['expires_in'] = 160;
-      if (asked <= 5) body['access_token'] = token;
+      body['expires_in'] = 150 + asked * 10;
+      body['access_token'] = token;
     });
     expect(await container().tick()).toMatchObject({ refreshed: true, reason: 'due' });
-    expect(asked).toBe(2);
+    expect(asked).toBe(1);
+    expect(await versionCount()).toBe(versions + 1);
     expect((await stored()).record['expires_at']).toBe(Math.floor(clock.now() / 1000) + 160);
+  });
+
+  it('and puts its end off until the next tick would be too late, has the tick stay until that end', async () => {
+    const { container, clock, store, recordOf, faults, stored } = await openStory();
+    const { access_token: token, expires_at: end } = recordOf(870);
+    await store(recordOf(870));
+    let asked = 0;
+    faults.d1 = d1Answers((body) => {
+      asked += 1;
+      if (asked > 1) return;
+      body['expires_in'] = 40;
+      body['access_token'] = token;
+    });
+    expect(await container({ clock: skippingClock(clock) }).tick(90_000)).toMatchObject({
+      refreshed: true,
+      reason: 'due',
+    });
+    expect(asked).toBe(2);
+    const late = Number((await stored()).record['obtained_at']) - (end + 10);
+    expect(late).toBeGreaterThanOrEqual(0);
+    expect(late).toBeLessThanOrEqual(2);
   });
 
   it('in its last second, with nothing left of it, is no fault: a living token stays, and with none it is said', async () => {

@@ -94,22 +94,25 @@ export const answers: readonly PromiseRule[] = [
   {
     name: 'the token in hand',
     sentence:
-      'A caller that refuses nothing gets no error while its container holds a token that lives (tokens of equal life, clocks within 5 s).',
+      'A caller that refuses nothing gets no error while its container holds a token that lives, for all that D1 has told it (tokens of equal life, clocks within 5 s).',
     holds: (facts) => facts.clockError <= 5 && facts.lifetime !== undefined && !facts.has('frozen', 'clock steps'),
     check: ({ world, d1, facts, now, arrivedAt }, broken) => {
-      const held = new Map<Container, IssuedToken>();
+      /** Until when it lives, as the container was told: D1 may have put the end off, and the answer got lost. */
+      const held = new Map<Container, { token: IssuedToken; until: number }>();
       const margin = (2 + longestExchange(world) + facts.clockError) * 1000;
       return {
-        obtained: (container, token, working) => {
-          if (!working.some(({ kind }) => kind === 'rotation') && arrivedAt(token) >= now()) held.set(container, token);
+        obtained: (container, token, working, seconds) => {
+          if (working.some(({ kind }) => kind === 'rotation') || arrivedAt(token) < now()) return;
+          held.set(container, { token, until: now() + seconds * 1000 });
         },
         ended: ({ kind, event, container }, ended) => {
-          const answered = d1.find(answerOf(ended)?.access_token ?? '');
-          if (answered) held.set(container, answered);
+          const answer = answerOf(ended);
+          const answered = answer && d1.find(answer.access_token);
+          if (answered) held.set(container, { token: answered, until: answer.expires_at * 1000 });
           if (kind !== 'token' || typeof ended === 'string' || !ended.error) return;
-          const token = held.get(container);
-          if (token && token.diesAt > now() + margin) {
-            broken(`${JSON.stringify(event)} got ${ended.error.code}, and ${token.token} is held`);
+          const own = held.get(container);
+          if (own && Math.min(own.until, own.token.diesAt) > now() + margin) {
+            broken(`${JSON.stringify(event)} got ${ended.error.code}, and ${own.token.token} is held`);
           }
         },
       };

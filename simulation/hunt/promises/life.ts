@@ -2,6 +2,7 @@ import type { Container } from '../container.ts';
 import type { Stored } from '../watch.ts';
 import {
   areShortOutages,
+  hasRoom,
   isBudgetSpent,
   isCalm,
   isNewWhenAsked,
@@ -114,12 +115,11 @@ export const life: readonly PromiseRule[] = [
   {
     name: 'heals',
     sentence:
-      'From two ticks after the last fault on, the secret holds a live token (of those that live 240 s or longer; of those from 180 s on, it does after these two ticks; AWSCURRENT moved back by hand twice at most; but for the gap of a token that D1 repeats until its death, 15 s at most with a timeout of 90 s).',
+      'From two ticks after the last fault on, the secret holds a live token (of those that live 240 s or longer; of those from 180 s on, it does after these two ticks; AWSCURRENT moved back by hand twice at most; where there is a version quota, of 190 or more, tokens of 900 s whose end is not put off by less than ten minutes; but for the gap of a token that D1 repeats until its death, 15 s at most with a timeout of 90 s).',
     holds: (facts, world) =>
       Math.min(...world.lives) >= 180 &&
       facts.clockError <= 5 &&
-      (world.versionQuota === 'none' || facts.lifetime === 900) &&
-      (world.versionQuota === 'none' || world.versionQuota >= 190) &&
+      hasRoom(world) &&
       (world.tokenReuseUntilSeconds ?? 0) >= 0 &&
       (world.tokenReuseUntilSeconds === undefined || world.timeoutSeconds === 90) &&
       facts.count('moved back') <= 2 &&

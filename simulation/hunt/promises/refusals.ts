@@ -1,18 +1,22 @@
+import type { IssuedToken } from '../../d1.ts';
 import type { Container } from '../container.ts';
 import { answerOf, isBudgetSpent, isPaced, type PromiseRule, seconds } from '../watch.ts';
 
 export const refusals: readonly PromiseRule[] = [
   {
     name: 'never the refused',
-    sentence: 'An answer to `newer_than` or `refused` is never the refused token, nor one obtained before it.',
+    sentence:
+      'An answer to `newer_than` or `refused` is never the refused token, nor one obtained before it. `newer_than` without `refused` cannot tell a token that D1 repeats to a container that cannot read the secret, or whose clock is more than 2 s off.',
     holds: () => true,
-    check: ({ facts }, broken) => ({
-      ended: ({ refused, event }, ended) => {
+    check: ({ world, facts }, broken) => ({
+      ended: ({ refused, event, obtained }, ended) => {
         const answer = answerOf(ended);
         if (!answer || !refused || refused.saying === 'force') return;
-        // The moment alone does not tell a token that D1 repeats to a container with another clock: that takes the digest.
-        const mayBeAhead = facts.clockError > 2 && refused.saying === 'newer_than';
-        if (answer.access_token === refused.token && !mayBeAhead) broken(`${refused.token} was refused, and answered`);
+        // To who has not seen it a repeated token is a new one, obtained now.
+        const isRepeated = world.tokenReuseUntilSeconds !== undefined && obtained.length > 0;
+        const isUnseen = isRepeated && facts.has('secret service', 'deleted', 'foreign value', 'moved back');
+        const isUnclear = refused.saying === 'newer_than' && (isUnseen || facts.clockError > 2);
+        if (answer.access_token === refused.token && !isUnclear) broken(`${refused.token} was refused, and answered`);
         if ('newer_than' in event && facts.clockError <= 2 && answer.obtained_at <= refused.obtainedAt) {
           broken(`${answer.access_token} was not obtained after ${refused.token}`);
         }
@@ -122,11 +126,23 @@ export const refusals: readonly PromiseRule[] = [
       world.tokenReuseUntilSeconds === undefined &&
       !facts.has('clock steps', 'frozen', 'D1 slow'),
     check: ({ d1 }, broken) => {
+      const byRotations = new Set<IssuedToken>();
       return {
+        obtained: (_container, token, working) => {
+          // A rotation's token is the secret's, under AWSPENDING.
+          if (working.some(({ kind }) => kind === 'rotation')) byRotations.add(token);
+        },
         ended: ({ refused, obtained, beganAt, event }, ended) => {
           if (!refused || refused.saying === 'force' || typeof ended === 'string') return;
           const token = d1.find(`token-${obtained.at(-1)}`);
-          if (!token || token.token === refused.token || token.issuedAt < beganAt || !ended.error) return;
+          if (
+            !token ||
+            byRotations.has(token) ||
+            token.token === refused.token ||
+            token.issuedAt < beganAt ||
+            !ended.error
+          )
+            return;
           if (ended.error.code === 'REPLACEMENT_NOT_READY') {
             broken(`${JSON.stringify(event)} got ${token.token}, and was told that there is no other`);
           }
