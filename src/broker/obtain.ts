@@ -49,10 +49,11 @@ export function createObtain({
       if (!record) return undefined;
       const repeated = known.find((one) => sameToken(one, record));
       if (repeated) {
-        // It keeps its first record, and its place among the tokens: whoever refused it does not get it as another.
-        const { expires_at } = record;
+        // It keeps its place among the tokens: whoever refused it does not get it as another.
+        const { obtained_at } = repeated;
         if (!livesLonger(record, repeated)) return undefined;
-        return { ...repeated, expires_at, expires_in: expires_at - repeated.obtained_at };
+        // Two containers that are told of the same end still write two values: the same one again would be no write.
+        return { ...record, obtained_at, expires_in: record.expires_at - obtained_at };
       }
       if (record.expires_at * 1000 <= clock.now()) throw responseInvalid('the access token has expired on its way');
       const after = Math.max(0, ...known.map((one) => rank(one, clock.now()) + 1));

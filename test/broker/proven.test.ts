@@ -235,6 +235,23 @@ describe('D1 that gives the same token again', () => {
     expect((await stored()).record['expires_at']).toBe(Math.floor(clock.now() / 1000) + 160);
   });
 
+  it('and promises it a longer life, is written again when AWSCURRENT was moved back behind what another container wrote', async () => {
+    const { container, store, recordOf, faults, stored, sandbox } = await openStory();
+    const { access_token: token } = recordOf(750);
+    const first = await store(recordOf(750));
+    faults.d1 = d1Answers((body) => Object.assign(body, { access_token: token, expires_in: 160 }));
+    const { version_id: second } = await container().tick();
+    await sandbox.secretsManager.handle('UpdateSecretVersionStage', {
+      SecretId: TOKEN_SECRET,
+      VersionStage: 'AWSCURRENT',
+      MoveToVersionId: first,
+      RemoveFromVersionId: second,
+    });
+    const { refreshed, version_id: third } = await container().tick();
+    expect(refreshed).toBe(true);
+    expect((await stored()).versionId).toBe(third);
+  });
+
   it('and puts its end off until the next tick would be too late, has the tick stay until that end', async () => {
     const { container, clock, store, recordOf, faults, stored } = await openStory();
     const { access_token: token, expires_at: end } = recordOf(870);
@@ -282,6 +299,7 @@ describe('D1 that gives the same token again', () => {
     expect(await lambda.tick()).toMatchObject({ refreshed: true, reason: 'due' });
     expect((await stored()).record).toEqual({
       ...record,
+      correlation_id: expect.not.stringContaining(String(record['correlation_id'])),
       expires_at: Number(record['obtained_at']) + 900,
       expires_in: 900,
     });
