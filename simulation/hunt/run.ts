@@ -69,7 +69,6 @@ export async function runWorld(
 
   /** Armed: the secret is deleted when a request of this kind has been carried out next. */
   let deletion: { upon: Operation; lasts: number; until: number } | undefined;
-  let restoredAt = Number.NEGATIVE_INFINITY;
   const downs = all('D1 down');
   const slows = all('D1 slow');
   const troubles = all('secret service');
@@ -259,7 +258,6 @@ export async function runWorld(
     tell(() => `the secret is to be deleted; it is restored after ${lasts} s`);
     await time.sleep(lasts * 1000);
     await service.handle('RestoreSecret', secret);
-    restoredAt = time.now();
   }
 
   /** As Secrets Manager sends the steps: one after another, each again when it fails, and in the end it takes AWSPENDING off. */
@@ -285,10 +283,9 @@ export async function runWorld(
       let isDone = false;
       for (let attempt = 1; attempt <= ROTATION_TRIES && !isDone; attempt += 1) {
         if (attempt > 1) await time.sleep(20_000);
-        const beganAt = time.now();
         const ended = await invoke('rotation', event);
         isDone = typeof ended === 'object' && ended.error === undefined;
-        if (isDone && Step === 'finishSecret' && restoredAt < beganAt) await look(token);
+        if (isDone && Step === 'finishSecret') await look(token);
       }
       if (!isDone) return;
     }

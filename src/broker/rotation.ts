@@ -3,7 +3,7 @@ import type { RotationStep } from '../events.ts';
 import type { Call } from '../invocation.ts';
 import { type Clock, nowSeconds } from '../shared/clock.ts';
 import { sameToken, secondsLeft, type TokenRecord } from '../shared/token-record.ts';
-import { CURRENT, PENDING, type TokenStore } from '../token-store/token-store.ts';
+import { CURRENT, PENDING, PREVIOUS, type TokenStore } from '../token-store/token-store.ts';
 import { type Obtain, SHORTEST_REFRESH_MILLISECONDS } from './obtain.ts';
 import { billed, supersedes } from './plan.ts';
 
@@ -38,19 +38,23 @@ export function createRotation({ store, obtain, clock }: { store: TokenStore; ob
       const own = labels[versionId];
       if (!own) throw refused(`the secret has no version ${versionId} with a staging label`);
       if (own.includes(CURRENT)) {
-        if (step === 'finishSecret') await unlabel(versionId, own, signal);
+        if (step === 'finishSecret') await unlabel(request, own, signal);
         return step;
       }
-      if (!own.includes(PENDING)) throw refused(`version ${versionId} is not staged ${PENDING}`);
+      if (!own.includes(PENDING)) {
+        // It was current, so this step has been done; a refresh has replaced it since.
+        if (step === 'finishSecret' && own.includes(PREVIOUS)) return 'overtaken';
+        throw refused(`version ${versionId} is not staged ${PENDING}`);
+      }
       switch (step) {
         case 'createSecret':
-          await createSecret(versionId, call, signal);
+          await createSecret(request, call, signal);
           return step;
         case 'setSecret':
           // D1 learns of nothing; the token is its own.
           return step;
         case 'testSecret':
-          await usablePending(versionId, signal);
+          await usablePending(request, signal);
           return step;
         case 'finishSecret':
           return finishSecret(request, labels, signal);
@@ -64,9 +68,10 @@ export function createRotation({ store, obtain, clock }: { store: TokenStore; ob
     return labels;
   }
 
-  async function createSecret(versionId: string, call: Call, signal: AbortSignal): Promise<void> {
+  async function createSecret(request: RotationRequest, call: Call, signal: AbortSignal): Promise<void> {
+    const versionId = request.clientRequestToken;
     if (await store.readPending(versionId, signal)) {
-      await usablePending(versionId, signal);
+      await usablePending(request, signal);
       return;
     }
     call.deadline.mustLeave(SHORTEST_REFRESH_MILLISECONDS, 'a rotation');
@@ -86,12 +91,12 @@ export function createRotation({ store, obtain, clock }: { store: TokenStore; ob
    * The pending token: well-formed, this issuer's, and alive. One that is not can never become so, and would block every
    * later rotation: its label is taken away.
    */
-  async function usablePending(versionId: string, signal: AbortSignal): Promise<TokenRecord> {
-    const pending = await readPatiently(versionId, signal);
+  async function usablePending(request: RotationRequest, signal: AbortSignal): Promise<TokenRecord> {
+    const pending = await readPatiently(request.clientRequestToken, signal);
     if (!pending) throw rotationFailed('the pending version cannot be read yet', true);
     const { record, foreign } = pending;
     if (record && secondsLeft(record, nowSeconds(clock)) > 0) return record;
-    await unlabel(versionId, [PENDING], signal);
+    await unlabel(request, [PENDING], signal);
     const why = record ? 'its token has expired' : `its value is not a token record: ${foreign ?? 'it is empty'}`;
     throw rotationFailed(`the pending version is of no use, and was given up: ${why}`, false);
   }
@@ -106,14 +111,14 @@ export function createRotation({ store, obtain, clock }: { store: TokenStore; ob
 
   async function finishSecret(request: RotationRequest, described: Record<string, string[]>, signal: AbortSignal) {
     const versionId = request.clientRequestToken;
-    const pending = await usablePending(versionId, signal);
+    const pending = await usablePending(request, signal);
     let labels = described;
     for (let move = 1; ; move += 1) {
       const current = await store.read(signal);
       // The same step was invoked twice at once, and the other one has done it.
       if (current.versionId === versionId) break;
       if (current.record && overtakes(current.record, pending)) {
-        await unlabel(versionId, [PENDING], signal);
+        await unlabel(request, [PENDING], signal);
         return 'overtaken';
       }
       // Only from the version that was compared: a tick may have stored a newer token since.
@@ -125,7 +130,7 @@ export function createRotation({ store, obtain, clock }: { store: TokenStore; ob
       if (move >= MOVES) throw labelsMoved();
     }
     labels = await labelsOf(request, signal);
-    await unlabel(versionId, labels[versionId] ?? [], signal);
+    await unlabel(request, labels[versionId] ?? [], signal);
     return 'finishSecret';
   }
 
@@ -138,8 +143,11 @@ export function createRotation({ store, obtain, clock }: { store: TokenStore; ob
    * AWSPENDING left behind on a version that the next refresh supersedes would make RotateSecret refuse to start. A label
    * that is gone already is what was wanted: the SDK asks again when an answer was lost.
    */
-  async function unlabel(versionId: string, labels: readonly string[], signal: AbortSignal): Promise<void> {
-    if (labels.includes(PENDING)) await store.moveLabel(PENDING, { from: versionId }, signal);
+  async function unlabel(request: RotationRequest, labels: readonly string[], signal: AbortSignal): Promise<void> {
+    const from = request.clientRequestToken;
+    if (!labels.includes(PENDING) || (await store.moveLabel(PENDING, { from }, signal))) return;
+    // AWS says the same of a secret that was to be deleted, and has been restored by now.
+    if (holderOf(PENDING, await labelsOf(request, signal)) === from) throw labelsMoved();
   }
 }
 

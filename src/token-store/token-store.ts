@@ -15,6 +15,7 @@ import { storeFailure } from './store-failure.ts';
 
 export const CURRENT = 'AWSCURRENT';
 export const PENDING = 'AWSPENDING';
+export const PREVIOUS = 'AWSPREVIOUS';
 
 /** What the secret held when it was read. */
 export interface Snapshot {

@@ -257,6 +257,24 @@ describe('a rotation', () => {
       expect(await labels()).not.toHaveProperty('AWSPENDING');
     });
 
+    it('and whose secret is restored from its deletion just then, is not done while AWSPENDING is left behind', async () => {
+      let isDeleted = true;
+      const { rotate, reports, labels } = await open({
+        awsIntercept: async (call, next, response) => {
+          const isTidyingUp = call.operation === 'UpdateSecretVersionStage' && !isFinish(call, next, response);
+          if (isTidyingUp && isDeleted) throw new AwsError('InvalidRequestException', 'it was scheduled for deletion');
+          return await next();
+        },
+      });
+      const { version, outcome } = await rotate();
+      expect(outcome).toBe('failed');
+      expect(reports.at(-1)).toMatchObject({ step: 'finishSecret', code: 'ROTATION_FAILED' });
+
+      isDeleted = false;
+      expect((await rotate(version)).outcome).toBe('succeeded');
+      expect(await labels()).toEqual({ AWSCURRENT: version });
+    });
+
     it('and that could not tidy up, has only that to do when it is repeated', async () => {
       let isLost = true;
       const { rotate, reports, labels } = await open({

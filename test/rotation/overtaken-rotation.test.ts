@@ -71,6 +71,18 @@ describe('a rotation whose token is no newer than the current one', () => {
     expect(await labels()).not.toHaveProperty('AWSPENDING');
   });
 
+  it('is done when its last step is repeated after a refresh: its version was current', async () => {
+    const { clock, container, rotate, step, labels } = await open({ byHand: true });
+    const { version } = await rotate();
+    for (const name of ['createSecret', 'testSecret', 'finishSecret']) await step(name, version);
+    clock.advance(800_000);
+    const { version_id: refreshed } = await container().tick();
+
+    await step('finishSecret', version);
+    expect(lastReason()).toBe('overtaken');
+    expect(await labels()).toEqual({ AWSCURRENT: refreshed, AWSPREVIOUS: version });
+  });
+
   it('nor does a step that is repeated after a refresh, where AWSPENDING was left behind', async () => {
     const { sandbox, clock, container, rotate, step, labels } = await open({ byHand: true });
     const { version } = await rotate();

@@ -191,15 +191,26 @@ describe('a rotation', () => {
       expect(await storedToken(sandbox)).toEqual(before);
     });
 
-    it.each(STEPS)('for a version that is not staged AWSPENDING: %s', async (name) => {
-      const { sandbox, clock, container, step } = await open({ byHand: true });
-      const { version_id: previous } = await container().tick();
+    it.each(
+      STEPS.flatMap((name) => ['AWSPREVIOUS', 'KEPT'].map((label) => ({ name, label }))).filter(
+        ({ name, label }) => name !== 'finishSecret' || label !== 'AWSPREVIOUS',
+      ),
+    )('for a version that is staged $label and not AWSPENDING: $name', async ({ name, label }) => {
+      const { sandbox, clock, container, step, labels } = await open({ byHand: true });
+      await container().tick();
       clock.advance(700_000);
       await container().tick();
       const before = await storedToken(sandbox);
+      await sandbox.secretsManager.handle('PutSecretValue', {
+        SecretId: TOKEN_SECRET,
+        ClientRequestToken: randomUUID(),
+        SecretString: JSON.stringify(before.record),
+        VersionStages: ['KEPT'],
+      });
+      const version = (await labels())[label];
 
-      await expect(step(name, String(previous))).rejects.toMatchObject(
-        refusal(`version ${previous} is not staged AWSPENDING`),
+      await expect(step(name, String(version))).rejects.toMatchObject(
+        refusal(`version ${version} is not staged AWSPENDING`),
       );
       expect(await storedToken(sandbox)).toEqual(before);
     });

@@ -4,7 +4,7 @@ export const rotations: readonly PromiseRule[] = [
   {
     name: 'done is done',
     sentence:
-      'When the last step of a rotation has succeeded, AWSPENDING is off its version, or the next rotation could not start (unless the secret was restored from its deletion while the step ran).',
+      'When the last step of a rotation has succeeded, AWSPENDING is off its version, or the next rotation could not start.',
     holds: () => true,
     check: (_watch, broken) => ({
       finished: (labels) => {
