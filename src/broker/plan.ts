@@ -203,7 +203,7 @@ export const rows: readonly Row[] = [
     reason: 'not_better',
     for: 'token',
     when: 'D1 failed or repeated itself, and a token that suits lives',
-    does: 'serve it with a warning: a wish for life is a wish',
+    does: 'serve it, with a warning when D1 failed: a wish for life is a wish',
     decide: ({ done, suits }) =>
       suits && (done.obtainFailed || done.repeatedAt !== undefined) ? serve(suits) : undefined,
   },
