@@ -120,17 +120,13 @@ export function createBroker({
    */
   async function token(wish: TokenWish, call: Call): Promise<TokenOutcome> {
     const { minRemainingSeconds } = wish;
-    const { served, story } = await fulfil(
-      { kind: 'token', minRemainingSeconds, refusal: refusalOf(wish) },
-      call,
-      wish.force,
-    );
+    const { served, story } = await fulfil({ kind: 'token', minRemainingSeconds, refusal: refusalOf(wish) }, call);
     if (served.versionId === undefined) leftUnstoredAt = clock.now();
     if (story.obtained && sameToken(story.obtained, served.record)) return { ...served, source: 'exchange' };
     return { ...served, source: story.read && served.versionId !== undefined ? 'secret' : 'memory' };
   }
 
-  async function fulfil(wish: Wish, call: Call, force?: boolean) {
+  async function fulfil(wish: Wish, call: Call) {
     let refusal = wish.refusal;
     let secret: 'unread' | 'unreadable' | 'read' = 'unread';
     const failures: Partial<Record<'read' | 'obtain' | 'write' | 'repeated', BrokerError>> = {};
@@ -176,8 +172,8 @@ export function createBroker({
             secret = 'unreadable';
           }
           // The held token is the newest that is known, stored or not: whatever comes after it will do.
-          if (force)
-            refusal = { newerThan: undefined, digest: held && digestOf(held.record.access_token), fallsBack: true };
+          if (refusal?.fallsBack)
+            refusal = { ...refusal, newerThan: undefined, digest: held && digestOf(held.record.access_token) };
           break;
         case 'wait':
           await clock.sleep(next.milliseconds);
@@ -201,7 +197,7 @@ export function createBroker({
             else story.lost = true;
           } catch (thrown) {
             failures.write = asBrokerError(thrown);
-            if (held) held = { ...held, writeFailed: true };
+            held = held && { ...held, writeFailed: true };
           }
           break;
         case 'fail':

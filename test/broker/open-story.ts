@@ -23,6 +23,8 @@ export interface Story extends Bank {
   calls(): Record<string, number>;
   /** The error codes of what the broker has warned of since this was asked last. */
   warnings(): string[];
+  /** Every log line of this story so far. */
+  logLines(): Record<string, unknown>[];
   /** A clock that shows the bank's time and then stands still, for a container whose deadlines are the story. */
   ownClock(): FakeClock;
   /** Puts a record into the secret as another container would have, when it was obtained; gives its version id. */
@@ -90,6 +92,7 @@ export async function openStory(
       return counts;
     },
     warnings: printed.warnings,
+    logLines: printed.logLines,
     ownClock: () => new FakeClock({ startsAt: clock.now() }),
     async store(record) {
       const age = clock.now() - record.obtained_at * 1000;
@@ -173,6 +176,12 @@ function listen() {
         .filter((line) => line.startsWith('{"level":"WARN"'))
         .map((line) => String(JSON.parse(line).error_code));
     },
+    logLines: (): Record<string, unknown>[] =>
+      chunks
+        .join('')
+        .split('\n')
+        .filter((line) => line.startsWith('{"level"'))
+        .map((line) => JSON.parse(line)),
     everything: () => chunks.join(''),
     stop: () => {
       for (const spy of spies) spy.mockRestore();

@@ -186,6 +186,27 @@ describe('A token that was obtained', () => {
     expect(calls()).toEqual(readOnly);
     expect((await stored()).versionId).toBe(versionId);
   });
+
+  it('is not expected any more of a read that is ten seconds later: what it shows is what the secret holds', async () => {
+    const { container, clock, store, recordOf, faults, sandbox, calls } = await openStory();
+    await store(recordOf(700));
+    const before = await sandbox.secretsManager.handle('GetSecretValue', { SecretId: TOKEN_SECRET });
+    const lambda = container();
+    await lambda.tick();
+    const shown = async (milliseconds: number) => {
+      clock.advance(milliseconds);
+      calls();
+      faults.aws = async (call, next) => {
+        if (call.operation !== 'GetSecretValue') return next();
+        faults.aws = undefined;
+        return { status: 200, body: before };
+      };
+      await lambda.tick();
+      return calls();
+    };
+    expect(await shown(9_999)).toEqual(readOnly);
+    expect(await shown(1)).toMatchObject({ 'PutSecretValue d1/access-token': 1 });
+  });
 });
 
 describe('D1 that gives the same token again', () => {

@@ -91,6 +91,20 @@ describe('A token that is in memory alone', () => {
 });
 
 describe('A token whose write failed', () => {
+  it('when a tick obtained it, is stored for the first caller, though another was served from the secret a moment ago', async () => {
+    const { container, clock, store, recordOf, faults, calls } = await openStory();
+    await store(recordOf(595));
+    const lambda = container();
+    expect(await lambda.token()).toMatchObject({ source: 'secret' });
+    clock.advance(6_000);
+    faults.aws = refusing('PutSecretValue', 'InternalServiceError');
+    await expect(lambda.tick()).rejects.toMatchObject({ code: 'TOKEN_STORE_UNAVAILABLE' });
+    faults.aws = undefined;
+    calls();
+    expect(await lambda.token()).toMatchObject({ source: 'secret' });
+    expect(calls()).toEqual({ 'GetSecretValue d1/access-token': 1, 'PutSecretValue d1/access-token': 1 });
+  });
+
   it('is stored minutes later, when Secrets Manager is well again, for no other exchange: a new one would be younger by little', async () => {
     const { container, clock, store, recordOf, faults, stored, calls } = await openStory();
     await store(recordOf(100));

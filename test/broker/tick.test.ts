@@ -26,6 +26,16 @@ describe('A tick of the schedule', () => {
     expect(warnings()).toEqual([]);
   });
 
+  it('says why it asked D1, also when the stored token has died meanwhile', async () => {
+    const { container, clock, store, recordOf, faults } = await openStory();
+    await store(recordOf(899));
+    faults.d1 = async (_request, next) => {
+      clock.advance(2_000);
+      return next();
+    };
+    expect(await container().tick()).toMatchObject({ refreshed: true, reason: 'due' });
+  });
+
   it('that finds the token fresh costs one read, and nothing else', async () => {
     const { container, calls, stored } = await openStory();
     const lambda = container();

@@ -164,6 +164,39 @@ describe('A step that does not end', () => {
     expect(calls()).toMatchObject({ Sign: 1, 'oauth2/token': 1 });
   });
 
+  it.each([
+    ['the read', 'GetSecretValue', 'reading the token secret'],
+    ['the exchange', 'Sign', 'the refresh'],
+    ['the write', 'PutSecretValue', 'writing the token secret'],
+  ])(
+    'and whose container was frozen is given up by the next event: who waited for %s hears it at once',
+    async (_step, operation, doing) => {
+      const { container, ownClock, faults, warnings } = await openStory();
+      const clock = ownClock();
+      let frozen = 0;
+      // While a container is frozen, time goes by, and no timer does.
+      const thawing = { now: () => clock.now() + frozen, sleep: clock.sleep.bind(clock) };
+      const lambda = container({ clock: thawing });
+      const held = Promise.withResolvers<void>();
+      faults.aws = async (call, next) => {
+        if (call.operation !== operation) return next();
+        faults.aws = undefined;
+        held.resolve();
+        return undefined;
+      };
+      const tick = lambda.tick();
+      const heard = expect(tick).rejects.toMatchObject({
+        code: 'DEADLINE_EXCEEDED',
+        what: `Not enough time was left: ${doing} took too long.`,
+      });
+      await held.promise;
+      frozen = 100_000;
+      expect(await lambda.token()).toMatchObject({ issuer_id: 'ISSUER0001' });
+      await heard;
+      expect(warnings()).toEqual([]);
+    },
+  );
+
   it('leaves the secret’s name in no doubt', async () => {
     const { container, faults } = await openStory();
     faults.aws = async (_call, _next, response) => {
