@@ -14,6 +14,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
+          setupFiles: ['test/support/quiet-output.ts'],
           // Key pairs, certificates and TLS handshakes are real, so a slow machine needs room; no test asserts on time.
           testTimeout: 60_000,
           hookTimeout: 60_000,
