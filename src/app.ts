@@ -2,10 +2,11 @@ import type { Context } from 'aws-lambda';
 import { createBroker, type TickOutcome, type TokenOutcome } from './broker/broker.ts';
 import { createObtain } from './broker/obtain.ts';
 import { createRotation } from './broker/rotation.ts';
+import type { createCheck } from './check/check.ts';
 import type { Config } from './config.ts';
 import { Deadline } from './deadline.ts';
 import { asBrokerError } from './errors.ts';
-import { type Command, parseEvent, type TickAnswer, type TokenAnswer } from './events.ts';
+import { type Answer, type Command, parseEvent, type TickAnswer, type TokenAnswer } from './events.ts';
 import { type Call, Journal } from './invocation.ts';
 import type { Parts } from './parts.ts';
 import { type Clock, nowSeconds } from './shared/clock.ts';
@@ -31,13 +32,14 @@ export type InvocationContext = Pick<Context, 'getRemainingTimeInMillis'>;
  *
  * @returns A function that answers an event; it throws a BrokerError with issuer and correlation id, and nothing else.
  */
-export function createApp({ config, sign, tokenEndpoint, store, clock, random, telemetry }: Dependencies) {
+export function createApp({ config, sign, tokenEndpoint, store, loadTrial, clock, random, telemetry }: Dependencies) {
   const { issuerId } = config;
   const obtain = createObtain({ config, sign, tokenEndpoint, clock, random });
   const broker = createBroker({ config, store, obtain, clock });
   const rotate = createRotation({ store, obtain, clock });
+  let check: Promise<ReturnType<typeof createCheck>> | undefined;
 
-  return async (event: unknown, context: InvocationContext): Promise<TickAnswer | TokenAnswer | undefined> => {
+  return async (event: unknown, context: InvocationContext): Promise<Answer> => {
     const began = clock.now();
     const remaining = () => context.getRemainingTimeInMillis() - ANSWER_RESERVE_MILLISECONDS;
     const deadlineAt = began + remaining();
@@ -75,12 +77,24 @@ export function createApp({ config, sign, tokenEndpoint, store, clock, random, t
         const token = await broker.token(command, call);
         return { answer: tokenAnswer(token), outcome: facts(token) };
       }
+      case 'check': {
+        check ??= makeCheck();
+        const report = await (await check)(command, call);
+        return { answer: report, outcome: { reason: report.passed ? 'passed' : 'failed' } };
+      }
       case 'rotate':
         return {
           answer: undefined,
           outcome: { reason: await rotate(command, call), versionId: command.clientRequestToken },
         };
     }
+  }
+
+  /** When the first one comes: nobody else waits for its code to load. */
+  async function makeCheck() {
+    if (!loadTrial) throw new TypeError('These parts can make no check.');
+    const [{ createCheck }, trial] = await Promise.all([import('./check/check.ts'), loadTrial()]);
+    return createCheck({ config, trial, broker, store, clock, random });
   }
 
   function tickAnswer({ refreshed, reason, record, versionId }: TickOutcome): TickAnswer {

@@ -45,6 +45,13 @@ export const textSettings = {
   },
   tokenSecretId: { variable: 'D1_TOKEN_SECRET_ID', ...required, ...secretName },
   clientCertificateSecretId: { variable: 'D1_CLIENT_CERTIFICATE_SECRET_ID', ...required, ...secretName },
+  nextKeyId: { variable: 'D1_NEXT_KEY_ID', ...optional, ...visible },
+  nextSigningKeyId: {
+    variable: 'D1_NEXT_SIGNING_KEY_ID',
+    ...optional,
+    pattern: /^[\w/:-]{1,2048}$/,
+    rule: 'a KMS key id, key ARN, alias name or alias ARN',
+  },
   subject: { variable: 'D1_SUBJECT', ...optional, ...identifier },
   audience: { variable: 'D1_AUDIENCE', ...optional, ...visible },
   stage: { variable: 'D1_STAGE', ...optional, ...identifier },
@@ -69,10 +76,15 @@ function milliseconds(variable: string, minimum: number, maximum: number, fallba
   return { variable, minimum, maximum, default: fallback, unit: 'milliseconds' };
 }
 
+/** Without a value when they are not given. */
+type OptionalText = 'audience' | 'stage' | 'nextKeyId' | 'nextSigningKeyId';
+
 export type Config = Readonly<
   Record<keyof typeof numberSettings, number> &
-    Record<Exclude<keyof typeof textSettings, 'environment' | 'audience' | 'stage'>, string> & {
+    Record<Exclude<keyof typeof textSettings, 'environment' | OptionalText>, string> & {
       audience: string | undefined;
+      nextKeyId: string | undefined;
+      nextSigningKeyId: string | undefined;
       stage: string | undefined;
       /** Absolute, https. */
       tokenEndpoint: string;
@@ -117,6 +129,8 @@ export function readConfig(environment: Record<string, string | undefined>): Con
     subject: text(textSettings.subject) ?? issuerId,
     audience: text(textSettings.audience),
     stage: text(textSettings.stage),
+    nextKeyId: text(textSettings.nextKeyId),
+    nextSigningKeyId: text(textSettings.nextSigningKeyId),
     refreshWindowSeconds: number(numberSettings.refreshWindowSeconds),
     assertionLifetimeSeconds: number(numberSettings.assertionLifetimeSeconds),
     defaultExpiresInSeconds: number(numberSettings.defaultExpiresInSeconds),
@@ -135,6 +149,9 @@ export function readConfig(environment: Record<string, string | undefined>): Con
   }
   if (config.tokenSecretId !== '' && config.tokenSecretId === config.clientCertificateSecretId) {
     faults.push('D1_TOKEN_SECRET_ID and D1_CLIENT_CERTIFICATE_SECRET_ID must not name the same secret');
+  }
+  if ((config.nextKeyId === undefined) !== (config.nextSigningKeyId === undefined)) {
+    faults.push('D1_NEXT_KEY_ID and D1_NEXT_SIGNING_KEY_ID must be given together: a kid and its key');
   }
   faults.push(...unknownVariables(environment));
   if (faults.length > 0) {

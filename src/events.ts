@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { BrokerError } from './errors.ts';
+import type { CheckReport, Which } from './shared/check-report.ts';
 import { LATEST_EPOCH_SECONDS, LONGEST_PROMISE_SECONDS } from './shared/d1.ts';
 import type { TokenRecord } from './shared/token-record.ts';
 
@@ -25,6 +26,14 @@ export type Command =
       readonly newerThan: number | undefined;
       /** The first 16 hexadecimal characters of the SHA-256 of the refused access token. Logged nowhere. */
       readonly refused: string | undefined;
+    }
+  | {
+      readonly kind: 'check';
+      readonly correlationId: string | undefined;
+      readonly certificate: Which;
+      readonly signingKey: Which;
+      /** Without it nothing is asked of D1 but a connection. */
+      readonly exchange: boolean;
     }
   | {
       readonly kind: 'rotate';
@@ -53,6 +62,9 @@ export type TokenAnswer = TokenRecord & {
   readonly answered_at: number;
 };
 
+/** Everything that an event is answered with. */
+export type Answer = TickAnswer | TokenAnswer | CheckReport | undefined;
+
 /** An unusable correlation id is no reason to refuse a token: another is made. */
 const correlationId = v.pipe(
   v.optional(v.unknown()),
@@ -72,8 +84,8 @@ const refreshSchema = v.pipe(
 
 const tokenSchema = v.pipe(
   v.strictObject({
-    // A refresh has its own schema; it is named here for the sentence that refuses any other action.
-    action: v.optional(v.picklist(['token', 'refresh'])),
+    // The others have schemas of their own; they are named here for the sentence that refuses any other action.
+    action: v.optional(v.picklist(['token', 'refresh', 'check'])),
     min_remaining_seconds: v.optional(
       v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(LONGEST_PROMISE_SECONDS)),
       DEFAULT_MIN_REMAINING_SECONDS,
@@ -91,6 +103,27 @@ const tokenSchema = v.pipe(
       force: event.force,
       newerThan: event.newer_than,
       refused: event.refused?.toLowerCase(),
+    }),
+  ),
+);
+
+const which = v.optional(v.picklist(['current', 'next']), 'current');
+
+const checkSchema = v.pipe(
+  v.strictObject({
+    action: v.literal('check'),
+    certificate: which,
+    signing_key: which,
+    exchange: v.optional(v.boolean(), true),
+    correlation_id: correlationId,
+  }),
+  v.transform(
+    (event): Command => ({
+      kind: 'check',
+      correlationId: event.correlation_id,
+      certificate: event.certificate,
+      signingKey: event.signing_key,
+      exchange: event.exchange,
     }),
   ),
 );
@@ -130,6 +163,7 @@ function schemaFor(event: object): v.GenericSchema<unknown, Command> {
   if ('Step' in event || 'SecretId' in event || 'ClientRequestToken' in event) return rotationSchema;
   if ('source' in event || 'detail-type' in event) return tickSchema;
   if ('action' in event && event.action === 'refresh') return refreshSchema;
+  if ('action' in event && event.action === 'check') return checkSchema;
   return tokenSchema;
 }
 

@@ -7,12 +7,15 @@ import type { Random } from './shared/random.ts';
 import { certificateFromSecret } from './token-endpoint/client-certificate-source.ts';
 import { createTokenEndpoint, type TokenEndpoint } from './token-endpoint/token-endpoint.ts';
 import { createTokenStore, type TokenStore } from './token-store/token-store.ts';
+import type { Trial } from './trial/trial.ts';
 
 /** What speaks to the world outside for one container: KMS, D1 and Secrets Manager. The simulator brings its own. */
 export interface Parts {
   readonly sign: Sign;
   readonly tokenEndpoint: TokenEndpoint;
   readonly store: TokenStore;
+  /** What a check tries. Loaded when the first one comes; absent in the simulator, which makes none. */
+  readonly loadTrial?: () => Promise<Trial>;
 }
 
 /** The parts as they are in Lambda. */
@@ -46,7 +49,11 @@ export function createParts({
     secretId: config.tokenSecretId,
     issuerId: config.issuerId,
   });
-  return { sign, tokenEndpoint, store };
+  const loadTrial = async () => {
+    const { createTrial } = await import('./trial/trial.ts');
+    return createTrial({ config, kms, secretsManager, clock, random });
+  };
+  return { sign, tokenEndpoint, store, loadTrial };
 
   /** When the first refresh comes: whoever asks for a token that lives does not wait for asn1.js to load. */
   async function loadSigner(): Promise<Sign> {

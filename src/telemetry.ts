@@ -36,6 +36,7 @@ const nextTry: Record<Invocation['kind'], string> = {
   refresh: 'yes, by the next tick, within a minute',
   rotate: 'yes, Secrets Manager repeats the step',
   token: 'only if the caller asks again',
+  check: 'only if the operator asks again',
   unknown: 'no',
 };
 
@@ -44,6 +45,7 @@ const nextTryInVain: Record<Invocation['kind'], string> = {
   refresh: 'every minute by the next tick, but only a change can help: see remedy',
   rotate: 'by Secrets Manager, which repeats the step, but only a change can help: see remedy',
   token: 'only if the caller asks again, but only a change can help: see remedy',
+  check: 'only if the operator asks again, but only a change can help: see remedy',
   unknown: 'no, only a change can help: see remedy',
 };
 

@@ -180,8 +180,8 @@ describe('an event', () => {
     );
 
     it.each([
-      ['another action', { action: 'delete' }, 'field action must be ("token" | "refresh")'],
-      ['no action', { action: null }, 'field action must be ("token" | "refresh")'],
+      ['another action', { action: 'delete' }, 'field action must be ("token" | "refresh" | "check")'],
+      ['no action', { action: null }, 'field action must be ("token" | "refresh" | "check")'],
       ['a force that is no boolean', { force: 'true' }, 'field force must be boolean'],
       ['an unknown field', { minRemainingSeconds: 60 }, 'field minRemainingSeconds is not known'],
       ['a field that every object has', { toString: 1 }, 'field toString is not known'],

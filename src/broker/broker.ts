@@ -126,6 +126,26 @@ export function createBroker({
     return { ...served, source: story.read && served.versionId !== undefined ? 'secret' : 'memory' };
   }
 
+  /**
+   * Takes in a token that is obtained aside, with a certificate or a key that is only tried: nobody else waits for it, and
+   * its failure is nobody else's. What D1 gave is held and newest, and stored by the next command like every held token.
+   *
+   * @returns The newest token; `repeated` when D1 gave one that is known.
+   * @throws BrokerError What kept D1 from giving a token.
+   */
+  async function take(obtainAside: Obtain, call: Call): Promise<{ record: TokenRecord; repeated: boolean }> {
+    // What the secret holds may be repeated; that it can't be read keeps nobody from asking.
+    await read(call).catch((thrown: unknown) => call.journal.warn(asBrokerError(thrown)));
+    askedAt = clock.now();
+    const record = await obtainAside(call, call.deadline, knownRecords());
+    if (record) {
+      held = { record, versionId: undefined };
+      leftUnstoredAt = undefined;
+    }
+    if (!held) throw deadTokenRepeated();
+    return { record: held.record, repeated: record === undefined };
+  }
+
   async function fulfil(wish: Wish, call: Call) {
     let refusal = wish.refusal;
     let secret: 'unread' | 'unreadable' | 'read' = 'unread';
@@ -242,7 +262,7 @@ export function createBroker({
   async function exchange(call: Call): Promise<Given> {
     if (!exchanges.underWay) call.deadline.mustLeave(SHORTEST_REFRESH_MILLISECONDS, 'a refresh');
     return share(exchanges, REFRESHING, call, async (deadline) => {
-      const records = [held?.record, known.snapshot.record].filter((one) => one !== undefined);
+      const records = knownRecords();
       const obtained = await obtain(call, deadline, records);
       if (!obtained) return { record: undefined, isKnown: true };
       held = { record: obtained, versionId: undefined };
@@ -289,6 +309,8 @@ export function createBroker({
     }
   }
 
+  const knownRecords = () => [held?.record, known.snapshot.record].filter((one) => one !== undefined);
+
   const lives = (token: Held) => token.record.expires_at * 1000 > clock.now();
 
   /** Until the secret was read, `force` refuses everything. */
@@ -300,7 +322,7 @@ export function createBroker({
     return { newerThan: isAhead ? undefined : newerThan, digest: refused, fallsBack: false };
   }
 
-  return { tick, token };
+  return { tick, token, take };
 }
 
 const notReady = (retryAfterSeconds: number | undefined) =>

@@ -14,11 +14,14 @@ import type { Clock } from '../shared/clock.ts';
 export function certificateFromSecret({
   client,
   secretId,
+  versionStage,
   ttlSeconds,
   clock,
 }: {
   client: Pick<SecretsManagerClient, 'send'>;
   secretId: string;
+  /** The staging label of the version that is read; AWSCURRENT unless told. */
+  versionStage?: string;
   ttlSeconds: number;
   clock: Clock;
 }): ClientCertificateSource {
@@ -31,7 +34,10 @@ export function certificateFromSecret({
     });
 
   async function readText(signal: AbortSignal): Promise<string | undefined> {
-    const command = new GetSecretValueCommand({ SecretId: secretId });
+    const command = new GetSecretValueCommand({
+      SecretId: secretId,
+      ...(versionStage !== undefined && { VersionStage: versionStage }),
+    });
     const value = await client.send(command, { abortSignal: signal }).catch((error: unknown) => {
       const failure = awsFailure(error);
       const absent = failure.name === 'ResourceNotFoundException' || failure.name === 'InvalidRequestException';

@@ -3,7 +3,7 @@ import { schedulerTick } from '../../sandbox/scheduler-tick.ts';
 import { createApp } from '../../src/app.ts';
 import { createKmsClient, createSecretsManagerClient } from '../../src/aws/clients.ts';
 import { readConfig } from '../../src/config.ts';
-import type { TickAnswer, TokenAnswer } from '../../src/events.ts';
+import type { Answer, TickAnswer, TokenAnswer } from '../../src/events.ts';
 import { createParts } from '../../src/parts.ts';
 import type { Clock } from '../../src/shared/clock.ts';
 import { systemRandom } from '../../src/shared/random.ts';
@@ -32,7 +32,7 @@ export interface ContainerOptions {
 export interface Container {
   tick(remainingMilliseconds?: number): Promise<TickAnswer>;
   token(event?: Record<string, unknown>, remainingMilliseconds?: number): Promise<TokenAnswer>;
-  send(event: unknown, remainingMilliseconds?: number): Promise<TickAnswer | TokenAnswer | undefined>;
+  send(event: unknown, remainingMilliseconds?: number): Promise<Answer>;
 }
 
 /** A bank with the sandbox's D1 and AWS on a clock that the test moves, and any number of Lambda containers. */
