@@ -9,6 +9,8 @@ import { CallLog } from './calls.ts';
 import { type CertificateAuthority, createCertificateAuthority } from './certificates.ts';
 import type { TokenHabits } from './d1/authorization-server.ts';
 import { type Intercept as D1Intercept, type D1Server, startD1Server } from './d1/server.ts';
+import { Deployment, STACK_NAME } from './deployment/deployment.ts';
+import { functionConfiguration } from './deployment/services.ts';
 
 export const REGION = 'eu-west-1';
 export const ACCOUNT_ID = '000000000000';
@@ -47,6 +49,8 @@ export interface Sandbox {
   clientCertificateSecret(request?: { notBefore?: Date; notAfter?: Date; issuerId?: string }): Promise<string>;
   /** The subject of the certificate with which D1 proves who it is. */
   readonly serverSubject: string;
+  /** The stack that all this is said to come from, for who looks at it from outside. */
+  readonly deployment: Deployment;
   /** KMS key id behind the alias. */
   readonly signingKeyId: string;
   close(): Promise<void>;
@@ -62,7 +66,12 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
   const calls = new CallLog();
   const kms = new Kms(place);
   const { brokerFunction } = options;
-  const lambda = new Lambda({ ...place, functions: brokerFunction ? { [BROKER_FUNCTION]: brokerFunction } : {} });
+  let deployment: Deployment | undefined;
+  const lambda = new Lambda({
+    ...place,
+    functions: brokerFunction ? { [BROKER_FUNCTION]: brokerFunction } : {},
+    configuration: (name) => (deployment ? functionConfiguration(deployment, name) : {}),
+  });
   const secretsManager = new SecretsManager({ ...place, ...(brokerFunction && { lambda }), ...options.secretsManager });
   const [clientAuthority, serverAuthority] = await Promise.all([
     createCertificateAuthority({ commonName: 'Sandbox Client CA', clock: systemClock }),
@@ -80,6 +89,7 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
       secretsManager,
       lambda,
       sts: new Sts(place),
+      deployment: () => deployment,
       calls,
       clock,
       ...(options.awsPort !== undefined && { port: options.awsPort }),
@@ -115,23 +125,45 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
   };
 
   const signingKeyId = await onboard({ kms, secretsManager, d1, secretText: await clientCertificateSecret() });
+  const environment = {
+    AWS_ENDPOINT_URL: aws.url,
+    AWS_REGION: REGION,
+    // The SDK for Python and the AWS CLI read only this one.
+    AWS_DEFAULT_REGION: REGION,
+    AWS_ACCESS_KEY_ID: 'sandbox',
+    AWS_SECRET_ACCESS_KEY: 'sandbox',
+    D1_ISSUER_ID: ISSUER_ID,
+    D1_KEY_ID: KEY_ID,
+    D1_ENVIRONMENT: d1.baseUrl,
+    D1_AUDIENCE: 'https://api.d1.thalescloud.io',
+    D1_SIGNING_KEY_ID: SIGNING_KEY_ALIAS,
+    D1_TOKEN_SECRET_ID: TOKEN_SECRET,
+    D1_CLIENT_CERTIFICATE_SECRET_ID: CLIENT_CERTIFICATE_SECRET,
+  };
+  const arnOf = async (SecretId: string) =>
+    String((await secretsManager.handle('DescribeSecret', { SecretId }))['ARN']);
+  deployment = new Deployment({
+    ...place,
+    kms,
+    environment,
+    functionName: BROKER_FUNCTION,
+    outputs: {
+      FunctionArn: BROKER_FUNCTION_ARN,
+      TokenSecretArn: await arnOf(TOKEN_SECRET),
+      ClientCertificateSecretArn: await arnOf(CLIENT_CERTIFICATE_SECRET),
+      TokenReaderPolicyArn: `arn:aws:iam::${ACCOUNT_ID}:policy/${STACK_NAME}-token-reader`,
+      TokenInvokerPolicyArn: `arn:aws:iam::${ACCOUNT_ID}:policy/${STACK_NAME}-token-invoker`,
+    },
+    signingKey: {
+      keyId: KEY_ID,
+      arn: `arn:aws:kms:${REGION}:${ACCOUNT_ID}:key/${signingKeyId}`,
+      alias: SIGNING_KEY_ALIAS,
+    },
+  });
 
   return {
-    environment: {
-      AWS_ENDPOINT_URL: aws.url,
-      AWS_REGION: REGION,
-      // The SDK for Python and the AWS CLI read only this one.
-      AWS_DEFAULT_REGION: REGION,
-      AWS_ACCESS_KEY_ID: 'sandbox',
-      AWS_SECRET_ACCESS_KEY: 'sandbox',
-      D1_ISSUER_ID: ISSUER_ID,
-      D1_KEY_ID: KEY_ID,
-      D1_ENVIRONMENT: d1.baseUrl,
-      D1_AUDIENCE: 'https://api.d1.thalescloud.io',
-      D1_SIGNING_KEY_ID: SIGNING_KEY_ALIAS,
-      D1_TOKEN_SECRET_ID: TOKEN_SECRET,
-      D1_CLIENT_CERTIFICATE_SECRET_ID: CLIENT_CERTIFICATE_SECRET,
-    },
+    environment,
+    deployment,
     calls,
     kms,
     secretsManager,

@@ -1,4 +1,14 @@
-export type ServiceName = 'kms' | 'secretsmanager' | 'lambda' | 'sts';
+export type ServiceName =
+  | 'kms'
+  | 'secretsmanager'
+  | 'lambda'
+  | 'sts'
+  | 'cloudformation'
+  | 'scheduler'
+  | 'cloudwatch'
+  | 'logs'
+  | 'sns'
+  | 'sqs';
 
 /** A request, whichever protocol it came in; `input` has the names of the operation's reference page. */
 export interface AwsCall {

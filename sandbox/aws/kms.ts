@@ -67,6 +67,10 @@ export class Kms {
         return this.#deleteAlias(input);
       case 'ListAliases':
         return this.#listAliases(input);
+      case 'TagResource':
+        return this.#tag(input);
+      case 'ListResourceTags':
+        return { Tags: tagsOf(this.#findByIdOrArn(input.string('KeyId'))), Truncated: false };
       default:
         throw new AwsError('UnknownOperationException', `The sandbox's KMS has no operation ${operation}.`);
     }
@@ -129,6 +133,7 @@ export class Kms {
       createdAt: this.#options.clock.now(),
       state: 'Enabled',
       deletionAt: undefined,
+      tags: new Map(),
       pair: await generatePair(spec),
     };
     this.#keys.set(id, key);
@@ -181,6 +186,18 @@ export class Kms {
     const keyId = input.optionalString('KeyId');
     const key = keyId === undefined ? undefined : this.#findByIdOrArn(keyId);
     return { Aliases: this.#aliases.list(key), Truncated: false };
+  }
+
+  #tag(input: Input): Output {
+    const key = this.#findByIdOrArn(input.string('KeyId'));
+    refusePendingDeletion(key);
+    for (const tag of input.optionalObjects('Tags', { max: 50 })) {
+      const value = tag.optionalString('TagValue', { min: 0, max: 256 }) ?? '';
+      // "Tag restrictions", AWS KMS Developer Guide.
+      if (!/^[\p{L}\p{N}\s_.:/=+\-@]*$/u.test(value)) throw new AwsError('TagException', 'The tag value is not valid.');
+      key.tags.set(tag.string('TagKey', { min: 1, max: 128 }), value);
+    }
+    return {};
   }
 
   #target(input: Input): Key {
@@ -246,6 +263,8 @@ export class Kms {
     };
   }
 }
+
+const tagsOf = (key: Key) => [...key.tags].map(([TagKey, TagValue]) => ({ TagKey, TagValue }));
 
 function refusePendingDeletion(key: Key): void {
   if (key.state === 'PendingDeletion') {

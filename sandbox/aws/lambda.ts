@@ -13,6 +13,8 @@ export interface LambdaOptions {
   readonly accountId: string;
   /** By name. */
   readonly functions: Readonly<Record<string, LambdaFunction>>;
+  /** What GetFunctionConfiguration answers. */
+  readonly configuration?: ((functionName: string) => Record<string, unknown>) | undefined;
   /** Waits before an asynchronous event is tried again. */
   readonly sleep?: Sleep;
 }
@@ -39,8 +41,10 @@ export class Lambda {
       : undefined;
   }
 
-  /** Invoke: its protocol knows no other operation. The logs of an invocation (LogType) are not given. */
-  async handle(_operation: string, fields: Record<string, unknown>): Promise<Record<string, unknown>> {
+  /** Invoke and GetFunctionConfiguration: its protocol knows no other. The logs of an invocation (LogType) are not given. */
+  async handle(operation: string, fields: Record<string, unknown>): Promise<Record<string, unknown>> {
+    const { configuration } = this.#options;
+    if (operation === 'GetFunctionConfiguration' && configuration) return configuration(String(fields['FunctionName']));
     const input = new Input(fields, 'InvalidParameterValueException');
     const payload = String(fields['Payload'] ?? '');
     const type = input.optionalOneOf('InvocationType', invocationTypes) ?? 'RequestResponse';

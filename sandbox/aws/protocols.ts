@@ -11,8 +11,14 @@ export const protocolOfService: Readonly<Record<ServiceName, Protocol>> = {
   sts: query,
   kms: json,
   secretsmanager: json,
+  cloudformation: query,
+  sns: query,
+  scheduler: rest,
+  cloudwatch: json,
+  logs: json,
+  sqs: json,
 };
 
-/** The path tells Lambda's requests, a form STS's; who speaks neither hears the errors of the JSON protocol. */
+/** The path tells the requests of Lambda and Scheduler, a form those of STS, CloudFormation and SNS; who speaks neither hears the errors of the JSON protocol. */
 export const protocolOf = (request: AwsRequest): Protocol =>
   [rest, query].find((protocol) => protocol.speaks(request)) ?? json;

@@ -2,6 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Clock } from '../../src/shared/clock.ts';
 import type { CallLog } from '../calls.ts';
+import type { Deployment } from '../deployment/deployment.ts';
+import { deploymentService } from '../deployment/services.ts';
 import { AwsError } from './aws-error.ts';
 import type { Answer, AwsCall, ServiceName } from './call.ts';
 import type { Kms } from './kms.ts';
@@ -29,6 +31,8 @@ export interface AwsServerOptions {
   readonly secretsManager: SecretsManager;
   readonly lambda?: Lambda;
   readonly sts?: Sts;
+  /** Asked at each call: it is made of what this server serves. */
+  readonly deployment?: () => Deployment | undefined;
   readonly calls: CallLog;
   readonly clock: Pick<Clock, 'now'>;
   /** A free one unless told. */
@@ -37,7 +41,7 @@ export interface AwsServerOptions {
 }
 
 /**
- * KMS, Secrets Manager, Lambda and STS behind one loopback endpoint, each in its own protocol, as the SDKs expect it.
+ * KMS, Secrets Manager, Lambda, STS and what shows a deployment, behind one loopback endpoint, each in its own protocol, as the SDKs expect it.
  * Signatures (SigV4) are not checked. Point an SDK at it with AWS_ENDPOINT_URL.
  *
  * @throws Error of Node, such as EADDRINUSE, when it cannot listen.
@@ -104,8 +108,9 @@ async function dispatch(
 }
 
 async function carryOut(options: AwsServerOptions, { service, operation, input }: AwsCall): Promise<Answer> {
-  const { kms, secretsManager, lambda, sts } = options;
-  const found = { kms, secretsmanager: secretsManager, lambda, sts }[service];
+  const { kms, secretsManager, lambda, sts, deployment } = options;
+  const own: Partial<Record<ServiceName, Handler | undefined>> = { kms, secretsmanager: secretsManager, lambda, sts };
+  const found = own[service] ?? deploymentService(service, deployment?.());
   if (!found) throw new AwsError('UnknownOperationException', `This server has no ${service}.`, 404);
   const body = await found.handle(operation, input);
   // Only Lambda has this member: "the HTTP status code is in the 200 range for a successful request".
@@ -113,11 +118,21 @@ async function carryOut(options: AwsServerOptions, { service, operation, input }
   return { status: Number(status), body };
 }
 
+interface Handler {
+  handle(operation: string, input: Record<string, unknown>): Promise<Record<string, unknown>>;
+}
+
 const internalError: Readonly<Record<ServiceName, string>> = {
   kms: 'KMSInternalException',
   secretsmanager: 'InternalServiceError',
   lambda: 'ServiceException',
   sts: 'InternalFailure',
+  cloudformation: 'InternalFailure',
+  scheduler: 'InternalServerException',
+  cloudwatch: 'InternalServiceFault',
+  logs: 'ServiceUnavailableException',
+  sns: 'InternalError',
+  sqs: 'InternalError',
 };
 
 /** Runs `work`; an error becomes the answer that AWS would send. What is not an `AwsError` is a bug here: a 500. */

@@ -31,6 +31,36 @@ const shapes = {
     unavailable: ['ServiceUnavailable', 'The request has failed due to a temporary failure of the server.', 503],
     refuse: ['AccessDenied', 403],
   },
+  cloudformation: {
+    throttle: ['Throttling', 'Rate exceeded', 400],
+    unavailable: ['ServiceUnavailable', 'The request has failed due to a temporary failure of the server.', 503],
+    refuse: ['AccessDenied', 403],
+  },
+  scheduler: {
+    throttle: ['ThrottlingException', 'Rate exceeded', 429],
+    unavailable: ['InternalServerException', 'Unexpected error encountered while processing the request.', 500],
+    refuse: ['AccessDeniedException', 403],
+  },
+  cloudwatch: {
+    throttle: ['ThrottlingException', 'Rate exceeded', 400],
+    unavailable: ['InternalServiceFault', 'Request processing has failed due to some unknown error.', 500],
+    refuse: ['AccessDeniedException', 400],
+  },
+  logs: {
+    throttle: ['ThrottlingException', 'Rate exceeded', 400],
+    unavailable: ['ServiceUnavailableException', 'The service cannot complete the request.', 500],
+    refuse: ['AccessDeniedException', 400],
+  },
+  sns: {
+    throttle: ['Throttled', 'Rate exceeded', 429],
+    unavailable: ['InternalError', 'Indicates an internal service error.', 500],
+    refuse: ['AuthorizationError', 403],
+  },
+  sqs: {
+    throttle: ['RequestThrottled', 'Rate exceeded', 400],
+    unavailable: ['InternalError', 'We encountered an internal error. Please try again.', 500],
+    refuse: ['AccessDenied', 403],
+  },
 } as const;
 
 /** Does to a call of AWS what the fault says. */

@@ -123,7 +123,7 @@ describe('the log', () => {
     expect(output.logs()).toMatchObject([
       {
         level: 'ERROR',
-        message: 'The event cannot be understood: field action must be ("token" | "refresh").',
+        message: 'The event cannot be understood: field action must be ("token" | "refresh" | "check").',
         outcome: 'failed',
         action: 'unknown',
         error_code: 'EVENT_INVALID',

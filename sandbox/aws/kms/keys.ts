@@ -51,6 +51,7 @@ export interface Key {
   state: 'Enabled' | 'Disabled' | 'PendingDeletion';
   /** Milliseconds since 1970 UTC; from then on the key is gone. */
   deletionAt: number | undefined;
+  readonly tags: Map<string, string>;
   /** Absent for a symmetric key. */
   readonly pair: { readonly publicKey: KeyObject; readonly privateKey: KeyObject } | undefined;
 }

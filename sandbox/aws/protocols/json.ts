@@ -5,6 +5,9 @@ import type { Protocol } from './protocol.ts';
 const targetPrefixes: Readonly<Record<string, ServiceName>> = {
   TrentService: 'kms',
   secretsmanager: 'secretsmanager',
+  GraniteServiceVersion20100801: 'cloudwatch',
+  Logs_20140328: 'logs',
+  AmazonSQS: 'sqs',
 };
 
 /**

@@ -2,20 +2,39 @@ import { AwsError } from '../aws-error.ts';
 import type { Protocol } from './protocol.ts';
 
 const lambdaPath = /^\/2015-03-31\/functions\//;
+const configurationPath = /^\/2015-03-31\/functions\/([^/]+)\/configuration$/;
+const schedulePath = /^\/schedules\/([^/]+)$/;
 const invocationsPath = /^\/2015-03-31\/functions\/([^/]+)\/invocations$/;
 
 /**
- * Lambda: "AWS restJson1 protocol" (Smithy specification). The function's name is in the path, its event is the body. An
+ * Lambda and Scheduler: "AWS restJson1 protocol" (Smithy specification). The function's name is in the path, its event is the body. An
  * error's type is in the header X-Amzn-ErrorType.
  */
 export const rest: Protocol = {
-  speaks: ({ url }) => lambdaPath.test(url.pathname),
+  speaks: ({ url }) => lambdaPath.test(url.pathname) || schedulePath.test(url.pathname),
   /** More than any payload may have, so that Invoke itself says which limit was passed. */
   maximumBodyBytes: 16 * 1024 * 1024,
   read({ method, url, headers }, body) {
+    const schedule = schedulePath.exec(url.pathname)?.[1];
+    if (method === 'GET' && schedule !== undefined) {
+      const input = { Name: decoded(schedule), GroupName: url.searchParams.get('groupName') ?? 'default' };
+      return { service: 'scheduler', operation: 'GetSchedule', input };
+    }
+    const configured = configurationPath.exec(url.pathname)?.[1];
+    if (method === 'GET' && configured !== undefined) {
+      return {
+        service: 'lambda',
+        operation: 'GetFunctionConfiguration',
+        input: { FunctionName: decoded(configured) },
+      };
+    }
     const name = invocationsPath.exec(url.pathname)?.[1];
     if (method !== 'POST' || name === undefined) {
-      throw new AwsError('UnknownOperationException', "The sandbox's Lambda has no operation but Invoke.", 404);
+      throw new AwsError(
+        'UnknownOperationException',
+        "The sandbox's Lambda has no operation but Invoke and GetFunctionConfiguration.",
+        404,
+      );
     }
     const input: Record<string, unknown> = { FunctionName: decoded(name) };
     const type = headers['x-amz-invocation-type'];
@@ -24,13 +43,16 @@ export const rest: Protocol = {
     if (qualifier !== null) input['Qualifier'] = qualifier;
     return { service: 'lambda', operation: 'Invoke', input: { ...input, Payload: body } };
   },
-  write({ status, body, errorType }) {
+  write({ status, body, errorType }, call) {
     if (errorType !== undefined) {
       const { message, ...more } = body;
       return {
         headers: { 'content-type': 'application/json', 'x-amzn-errortype': errorType },
         text: JSON.stringify({ Type: status < 500 ? 'User' : 'Service', Message: message, ...more }),
       };
+    }
+    if (call?.operation !== 'Invoke') {
+      return { headers: { 'content-type': 'application/json' }, text: JSON.stringify(body) };
     }
     const { Payload, FunctionError, ExecutedVersion } = body;
     return {

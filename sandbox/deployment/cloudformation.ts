@@ -1,0 +1,48 @@
+import { AwsError } from '../aws/aws-error.ts';
+import { type Deployment, STACK_NAME } from './deployment.ts';
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** DescribeStacks, and UpdateStack with the previous template ("AWS CloudFormation API Reference"). It is done at once. */
+export async function cloudFormation(deployment: Deployment, operation: string, fields: Fields) {
+  const id = `arn:aws:cloudformation:eu-west-1:000000000000:stack/${STACK_NAME}/00000000-0000-4000-8000-000000000000`;
+  const name = String(fields['StackName']);
+  if (!deployment.exists || (name !== STACK_NAME && name !== id)) {
+    throw new AwsError('ValidationError', `Stack with id ${name} does not exist`);
+  }
+  switch (operation) {
+    case 'DescribeStacks':
+      return {
+        Stacks: [
+          {
+            StackName: STACK_NAME,
+            StackId: id,
+            CreationTime: '2026-01-01T00:00:00.000Z',
+            StackStatus: deployment.status,
+            DriftInformation: { StackDriftStatus: deployment.drift },
+            Parameters: [...deployment.parameters].map(([ParameterKey, ParameterValue]) => ({
+              ParameterKey,
+              ParameterValue,
+            })),
+            Outputs: Object.entries(deployment.outputs).map(([OutputKey, OutputValue]) => ({ OutputKey, OutputValue })),
+          },
+        ],
+      };
+    case 'UpdateStack': {
+      if (fields['UsePreviousTemplate'] !== 'true') {
+        throw new AwsError('ValidationError', "The sandbox's stack has one template.");
+      }
+      const changes = new Map<string, string>();
+      for (let index = 1; ; index += 1) {
+        const key = fields[`Parameters.member.${index}.ParameterKey`];
+        if (key === undefined) break;
+        if (fields[`Parameters.member.${index}.UsePreviousValue`] === 'true') continue;
+        changes.set(String(key), String(fields[`Parameters.member.${index}.ParameterValue`]));
+      }
+      await deployment.update(changes);
+      return { StackId: id };
+    }
+    default:
+      throw new AwsError('InvalidAction', `The sandbox's CloudFormation has no operation ${operation}.`);
+  }
+}

@@ -1,0 +1,30 @@
+import { buildCommand } from '@stricli/core';
+import type { Context } from '../frame/context.ts';
+import { placeFlags } from '../frame/flags.ts';
+import type { DoctorFlags } from './doctor.ts';
+
+export const doctorCommand = buildCommand<DoctorFlags, [], Context>({
+  docs: {
+    brief: 'Checks everything, from credentials to a live token, and names the cause',
+    fullDescription: [
+      'Checks everything, from credentials to a live token, in order. What depends on a failed check is not checked.',
+      'The function makes a check of its own, from where it works. On production it gets no token unless --exchange is given.',
+      '',
+      'Examples:',
+      '  d1-token doctor --stage staging',
+      '  d1-token doctor --stage production --exchange',
+      '  d1-token doctor --stage production --json',
+    ].join('\n'),
+  },
+  parameters: {
+    flags: {
+      ...placeFlags,
+      exchange: {
+        kind: 'boolean',
+        optional: true,
+        brief: 'Whether the check gets a token from D1; on production it does not, unless told',
+      },
+    },
+  },
+  loader: async () => (await import('./doctor.ts')).doctor,
+});

@@ -1,0 +1,24 @@
+import { usageFailure } from './cli-failure.ts';
+import type { Result, StageSession } from './command.ts';
+import type { ChangeFlags } from './flags.ts';
+import { isProduction } from './stage.ts';
+
+/**
+ * What every change begins with: it says where it is, stops in a dry run, and on production wants the issuer id.
+ *
+ * @param what What will be done, as a sentence.
+ * @returns The result of a dry run; `undefined` when the change may be made.
+ * @throws CliFailure USAGE when it was not confirmed.
+ */
+export async function mayChange(session: StageSession, flags: ChangeFlags, what: string): Promise<Result | undefined> {
+  const { account, region, issuerId } = session.place;
+  session.progress(`Account ${account}, Region ${region}, stage ${flags.stage}, issuer ${issuerId}.`);
+  if (flags.dryRun) return { dryRun: true, facts: { would: what }, text: [`Dry run, nothing was changed: ${what}`] };
+  if (!isProduction(session.configuration)) return undefined;
+  const typed = flags.confirm ?? (await session.ask(`${what}\nThis is production. Type the issuer id to go on: `));
+  if (typed === issuerId && typed !== undefined) return undefined;
+  throw usageFailure(
+    typed === undefined ? 'This is production, and nobody has confirmed it.' : 'That is not the issuer id.',
+    `Give --confirm ${issuerId ?? 'ISSUER'}, or answer the question in a terminal.`,
+  );
+}

@@ -1,0 +1,19 @@
+import { buildApplication, buildRouteMap } from '@stricli/core';
+import { doctorCommand } from './doctor/command.ts';
+import type { Context } from './frame/context.ts';
+
+export const NAME = 'd1-token';
+
+const root = buildRouteMap<string, Context>({
+  routes: { doctor: doctorCommand },
+  docs: {
+    brief: 'Looks after a Thales D1 token broker: from an empty account to the first token, and through every change',
+  },
+});
+
+/** Every command and its help. What a command does is loaded when it is called. */
+export const application = buildApplication(root, {
+  name: NAME,
+  scanner: { caseStyle: 'allow-kebab-for-camel' },
+  documentation: { caseStyle: 'convert-camel-to-kebab', disableAnsiColor: true, useAliasInUsageLine: false },
+});

@@ -1,0 +1,130 @@
+import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+import { onTestFinished, vi } from 'vitest';
+import { createFaults, type Faults } from '../../sandbox/faults/faults.ts';
+import { parseFaultRule } from '../../sandbox/faults/parse-rule.ts';
+import { BROKER_FUNCTION_ARN, type Sandbox, startSandbox, TOKEN_SECRET } from '../../sandbox/sandbox.ts';
+import { schedulerTick } from '../../sandbox/scheduler-tick.ts';
+import { createApp } from '../../src/app.ts';
+import { createKmsClient, createSecretsManagerClient } from '../../src/aws/clients.ts';
+import type { Document } from '../../src/cli/frame/document.ts';
+import { readConfig } from '../../src/config.ts';
+import { createParts } from '../../src/parts.ts';
+import { systemClock } from '../../src/shared/clock.ts';
+import { systemRandom } from '../../src/shared/random.ts';
+import { createTelemetry } from '../../src/telemetry.ts';
+
+const root = join(import.meta.dirname, '..', '..');
+export const STAGE = 'sandbox';
+
+/** What one run of the program came to. */
+export interface Run {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface OperatedBank {
+  readonly sandbox: Sandbox;
+  readonly faults: Faults;
+  /** Adds a fault, as the sandbox's command line spells it. */
+  fault(rule: string): void;
+  /** Sends an event to the function that stands behind Invoke. */
+  send(event: unknown): Promise<unknown>;
+  tick(): Promise<unknown>;
+  /** Another container: nothing in memory, and the function's configuration as it is now. */
+  restart(): void;
+  /** Runs the real program as a child process, on this sandbox. */
+  run(inputs: readonly string[], environment?: Record<string, string>): Promise<Run>;
+  /** As `run`, with the stage and --json; fails when what is printed is not one document. */
+  json(command: string, ...inputs: readonly string[]): Promise<Document>;
+}
+
+/** A deployed, onboarded bank for the operator's commands. It closes with the test. */
+export async function openOperatedBank(): Promise<OperatedBank> {
+  const faults = createFaults([]);
+  let app: ReturnType<typeof createApp> | undefined;
+  const send = async (event: unknown) => app?.(event, { getRemainingTimeInMillis: () => 60_000 });
+  const sandbox = await startSandbox({
+    awsIntercept: faults.aws,
+    d1Intercept: faults.d1,
+    brokerFunction: send,
+    secretsManager: { versionQuota: 'none' },
+  });
+  const restart = () => {
+    app = startApp(sandbox);
+  };
+  sandbox.deployment.onChange = restart;
+  restart();
+  // What the function writes is its log.
+  const write = vi.spyOn(process.stdout, 'write').mockImplementation((chunk) => {
+    for (const line of String(chunk).split('\n')) if (line.startsWith('{')) sandbox.deployment.write(line);
+    return true;
+  });
+  await sandbox.secretsManager.handle('RotateSecret', {
+    SecretId: TOKEN_SECRET,
+    ClientRequestToken: randomUUID(),
+    RotationLambdaARN: BROKER_FUNCTION_ARN,
+    RotateImmediately: false,
+  });
+  onTestFinished(async () => {
+    write.mockRestore();
+    await sandbox.close();
+  });
+  const run = (inputs: readonly string[], environment: Record<string, string> = {}) =>
+    runProgram(inputs, { ...awsEnvironment(sandbox), ...environment });
+  return {
+    sandbox,
+    faults,
+    fault: (rule) => faults.add(parseFaultRule(rule)),
+    send,
+    tick: () => send(schedulerTick),
+    restart,
+    run,
+    async json(command, ...inputs) {
+      const { stdout } = await run([...command.split(' '), '--stage', STAGE, '--json', ...inputs]);
+      return JSON.parse(stdout) as Document;
+    },
+  };
+}
+
+/** What an operator's shell has, and nothing of the function's. */
+export const awsEnvironment = ({ environment }: Pick<Sandbox, 'environment'>): Record<string, string> =>
+  Object.fromEntries(Object.entries(environment).filter(([name]) => name.startsWith('AWS_')));
+
+/** The program from its sources, with no environment but this. */
+export function runProgram(inputs: readonly string[], environment: Record<string, string> = {}): Promise<Run> {
+  const child = spawn(process.execPath, [join(root, 'src', 'cli', 'main.ts'), ...inputs], {
+    env: { PATH: process.env['PATH'] ?? '', HOME: '/nonexistent', AWS_EC2_METADATA_DISABLED: 'true', ...environment },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const chunks = { stdout: '', stderr: '' };
+  for (const name of ['stdout', 'stderr'] as const) {
+    child[name].setEncoding('utf8').on('data', (chunk: string) => {
+      chunks[name] += chunk;
+    });
+  }
+  return new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (code) => resolve({ code, ...chunks }));
+  });
+}
+
+/** A Lambda container, as the handler makes it, with the configuration that the stack gives it now. */
+function startApp({ environment, deployment }: Sandbox) {
+  const variables = Object.entries(deployment.environment).filter(([name]) => name.startsWith('D1_'));
+  const config = readConfig(Object.fromEntries(variables));
+  const place = {
+    region: 'eu-west-1',
+    endpoint: environment['AWS_ENDPOINT_URL'] ?? '',
+    credentials: { accessKeyId: 'sandbox', secretAccessKey: 'sandbox' },
+  };
+  const common = { config, clock: systemClock, random: systemRandom };
+  const parts = createParts({
+    ...common,
+    kms: createKmsClient(config.awsTimeoutMilliseconds, place),
+    secretsManager: createSecretsManagerClient(config.awsTimeoutMilliseconds, place),
+  });
+  return createApp({ ...common, ...parts, telemetry: createTelemetry(config.issuerId, systemClock, config.stage) });
+}
