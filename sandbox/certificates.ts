@@ -42,6 +42,16 @@ export interface CertificateAuthority {
   /** Self-signed; what a verifier puts into its trust store. */
   readonly certificatePem: string;
   issue(request: CertificateRequest): Promise<IssuedCertificate>;
+  /**
+   * Signs a client's certificate request (RFC 2986), as Thales does: its key and its subject, or the Common Name that is told.
+   *
+   * @returns PEM.
+   * @throws Error when the request is not signed by its own key.
+   */
+  sign(
+    requestPem: string,
+    changes?: Pick<Partial<CertificateRequest>, 'commonName' | 'notBefore' | 'notAfter'>,
+  ): Promise<string>;
 }
 
 /**
@@ -108,6 +118,27 @@ export async function createCertificateAuthority(options: {
         privateKeyPem: KeyObject.from(keys.privateKey).export({ type: 'pkcs8', format: 'pem' }).toString(),
         notAfter,
       };
+    },
+
+    async sign(requestPem, { commonName, notBefore, notAfter } = {}) {
+      const request = new x509.Pkcs10CertificateRequest(requestPem);
+      if (!(await request.verify())) throw new Error('The request is not signed by its own key.');
+      const certificate = await x509.X509CertificateGenerator.create({
+        subject: commonName === undefined ? request.subjectName : name(commonName),
+        issuer: root.subjectName,
+        serialNumber: serialNumber(),
+        notBefore: wholeSeconds(notBefore?.getTime() ?? clock.now() - DAY_MILLISECONDS),
+        notAfter: wholeSeconds(notAfter?.getTime() ?? clock.now() + 365 * DAY_MILLISECONDS),
+        publicKey: await request.publicKey.export(),
+        signingKey: rootKeys.privateKey,
+        signingAlgorithm: ECDSA_SHA256,
+        extensions: [
+          new x509.BasicConstraintsExtension(false, undefined, true),
+          new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
+          new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.clientAuth]),
+        ],
+      });
+      return pem(certificate.toString('pem'));
     },
   };
 }

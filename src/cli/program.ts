@@ -1,11 +1,13 @@
 import { buildApplication, buildRouteMap } from '@stricli/core';
+import { certificateRoutes } from './certificate/commands.ts';
 import { doctorCommand } from './doctor/command.ts';
 import type { Context } from './frame/context.ts';
+import { keyRoutes } from './key/commands.ts';
 
 export const NAME = 'd1-token';
 
 const root = buildRouteMap<string, Context>({
-  routes: { doctor: doctorCommand },
+  routes: { doctor: doctorCommand, key: keyRoutes, certificate: certificateRoutes },
   docs: {
     brief: 'Looks after a Thales D1 token broker: from an empty account to the first token, and through every change',
   },

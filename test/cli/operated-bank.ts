@@ -55,18 +55,19 @@ export async function openOperatedBank(): Promise<OperatedBank> {
   const restart = () => {
     app = startApp(sandbox);
   };
+  // AWS tries the function at this moment with a version that has no value; here there is no function yet.
+  await sandbox.secretsManager.handle('RotateSecret', {
+    SecretId: TOKEN_SECRET,
+    ClientRequestToken: randomUUID(),
+    RotationLambdaARN: BROKER_FUNCTION_ARN,
+    RotateImmediately: false,
+  });
   sandbox.deployment.onChange = restart;
   restart();
   // What the function writes is its log.
   const write = vi.spyOn(process.stdout, 'write').mockImplementation((chunk) => {
     for (const line of String(chunk).split('\n')) if (line.startsWith('{')) sandbox.deployment.write(line);
     return true;
-  });
-  await sandbox.secretsManager.handle('RotateSecret', {
-    SecretId: TOKEN_SECRET,
-    ClientRequestToken: randomUUID(),
-    RotationLambdaARN: BROKER_FUNCTION_ARN,
-    RotateImmediately: false,
   });
   onTestFinished(async () => {
     write.mockRestore();

@@ -160,7 +160,11 @@ export const secretChecks: readonly Check<Found>[] = [
       const subject = String(stepFacts(found, 'client_certificate')['subject'] ?? '');
       const wrongEnvironment = isProduction(configuration) ? /\bPPR\b/ : /\bPRD\b/;
       if (!subject.includes(issuer) || wrongEnvironment.test(subject)) {
-        return attention(
+        const isRefused = need(found, 'report').steps.some(
+          ({ step, outcome }) => step === 'exchange' && outcome === 'failed',
+        );
+        // Names are Thales's to choose: only where D1 refuses does another name say why.
+        return (isRefused ? failed : attention)(
           'CERTIFICATE_OF_ANOTHER',
           `The certificate's subject is ${subject}.`,
           `Thales issues one for each issuer (${issuer}) and environment.`,
@@ -187,7 +191,11 @@ export const secretChecks: readonly Check<Found>[] = [
     },
   },
   step('check.token_secret', 'The function can read the token secret', 'token_secret', ['token.secret']),
-  step('check.exchange', 'D1 gives the function a token', 'exchange', ['check.signing_key', 'check.connection']),
+  step('check.exchange', 'D1 gives the function a token', 'exchange', [
+    'check.signing_key',
+    'check.connection',
+    'certificate.subject',
+  ]),
   step('check.store', 'The function can store the token', 'store', ['check.exchange', 'check.token_secret']),
   {
     id: 'token.fresh',

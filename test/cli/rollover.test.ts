@@ -1,0 +1,176 @@
+import { createPublicKey } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { calculateJwkThumbprint } from 'jose';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { ISSUER_ID, KEY_ID } from '../../sandbox/sandbox.ts';
+import { type OperatedBank, openOperatedBank, STAGE } from './operated-bank.ts';
+
+const NEW_KID = 'bank-2027';
+
+async function openBank() {
+  const bank = await openOperatedBank();
+  await bank.tick();
+  return bank;
+}
+
+/** What Thales does with the public key that it is sent. */
+async function provision({ sandbox, run }: OperatedBank, keyId: string, place: string) {
+  const { stdout } = await run(['key', 'export', '--stage', STAGE, '--place', place]);
+  const publicKey = createPublicKey(stdout).export({ format: 'der', type: 'spki' });
+  sandbox.d1.provisionIssuer({ issuerId: ISSUER_ID, keyId, publicKey });
+}
+
+/** One failed call is one too many: direct callers and ticks, all the time that a story goes on. */
+function underLoad(bank: OperatedBank) {
+  let going = true;
+  const failures: unknown[] = [];
+  let calls = 0;
+  const load = (async () => {
+    while (going) {
+      calls += 1;
+      const events = [{ min_remaining_seconds: 60 }, { action: 'refresh' }];
+      await Promise.all(events.map((event) => bank.send(event))).catch((error) => failures.push(error));
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  })();
+  return async () => {
+    going = false;
+    await load;
+    expect(calls).toBeGreaterThan(10);
+    expect(failures).toEqual([]);
+  };
+}
+
+describe('key export and verify', () => {
+  it('print the public half as PEM and as JWK, with the thumbprint of RFC 7638, and know it again', async () => {
+    const bank = await openBank();
+    const document = await bank.json('key export');
+    const { jwk, pem, thumbprint } = document.facts as { jwk: Record<string, string>; pem: string; thumbprint: string };
+    expect(document.facts).toMatchObject({ place: 'current', kid: KEY_ID });
+    expect(thumbprint).toBe(await calculateJwkThumbprint(jwk));
+    const { stdout } = await bank.run(['key', 'export', '--stage', STAGE]);
+    expect(stdout).toBe(pem);
+
+    const folder = mkdtempSync(join(tmpdir(), 'd1-token-'));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    for (const [name, text] of [
+      ['key.pem', pem],
+      ['key.json', JSON.stringify(jwk)],
+    ] as const) {
+      writeFileSync(join(folder, name), text);
+      expect(await bank.json('key verify', join(folder, name))).toMatchObject({
+        exit_code: 0,
+        facts: { place: 'current' },
+      });
+    }
+    writeFileSync(join(folder, 'no-key'), 'nothing');
+    expect(await bank.json('key verify', join(folder, 'no-key'))).toMatchObject({
+      exit_code: 1,
+      error: { code: 'KEY_UNREADABLE' },
+    });
+    expect(await bank.json('key verify', join(folder, 'not-there'))).toMatchObject({ exit_code: 2 });
+  });
+});
+
+describe('a key rollover', () => {
+  it('goes from start to finish under load with not one failed call, a process for each step', async () => {
+    const bank = await openBank();
+    const ended = underLoad(bank);
+    const started = await bank.json('key rollover start', '--kid', NEW_KID);
+    expect(started).toMatchObject({ exit_code: 0, facts: { state: 'started', active: { kid: KEY_ID } } });
+    expect(started.next.join()).toContain(NEW_KID);
+
+    expect(await bank.json('key rollover switch')).toMatchObject({
+      exit_code: 1,
+      error: { code: 'CANDIDATE_UNPROVEN' },
+    });
+    expect(await bank.json('key rollover check')).toMatchObject({
+      exit_code: 1,
+      error: { code: 'TOKEN_ENDPOINT_REJECTED' },
+    });
+    await provision(bank, NEW_KID, 'next');
+    expect(await bank.json('key rollover check')).toMatchObject({ exit_code: 0, facts: { state: 'started' } });
+
+    expect(await bank.json('key rollover switch')).toMatchObject({
+      exit_code: 0,
+      facts: { state: 'switched', active: { kid: NEW_KID }, other: { kid: KEY_ID } },
+    });
+    expect(bank.sandbox.deployment.environment['D1_KEY_ID']).toBe(NEW_KID);
+    const finished = await bank.json('key rollover finish');
+    expect(finished).toMatchObject({ exit_code: 0, facts: { state: 'idle', active: { kid: NEW_KID } } });
+    await ended();
+    expect(await bank.json('key rollover finish')).toMatchObject({ exit_code: 0, facts: { state: 'idle' } });
+  });
+
+  it('can be taken back from each step, and leads the other way next time', async () => {
+    const bank = await openBank();
+    const ended = underLoad(bank);
+    await bank.json('key rollover start', '--kid', NEW_KID);
+    expect(await bank.json('key rollover back')).toMatchObject({ exit_code: 0, facts: { state: 'idle' } });
+    expect(await bank.json('key rollover back')).toMatchObject({ exit_code: 0, facts: { state: 'idle' } });
+
+    await bank.json('key rollover start', '--kid', NEW_KID);
+    await provision(bank, NEW_KID, 'next');
+    await bank.json('key rollover check');
+    await bank.json('key rollover switch');
+    expect(await bank.json('key rollover back')).toMatchObject({
+      exit_code: 0,
+      facts: { state: 'started', active: { kid: KEY_ID } },
+    });
+    await bank.json('key rollover switch');
+    await bank.json('key rollover finish');
+    expect(await bank.json('key rollover start', '--kid', 'bank-2028')).toMatchObject({
+      facts: { active: { place: 'next', kid: NEW_KID }, other: { place: 'current', kid: 'bank-2028' } },
+    });
+    await ended();
+  });
+
+  it('believes a check only if time, kid and key all match', async () => {
+    const bank = await openBank();
+    await bank.json('key rollover start', '--kid', NEW_KID);
+    const KeyId = bank.sandbox.deployment.outputs['NextSigningKeyArn'];
+    const tag = (values: Record<string, string>) =>
+      bank.sandbox.kms.handle('TagResource', {
+        KeyId,
+        Tags: Object.entries(values).map(([name, TagValue]) => ({
+          TagKey: `d1-token-broker:checked-${name}`,
+          TagValue,
+        })),
+      });
+    const right = { at: new Date().toISOString(), kid: NEW_KID, key: String(KeyId) };
+    const yesterday = new Date(Date.now() - 25 * 3_600_000).toISOString();
+    for (const wrong of [{ at: yesterday }, { kid: 'another' }, { key: 'arn:of:another' }, { at: 'soon' }]) {
+      await tag({ ...right, ...wrong });
+      expect(await bank.json('key rollover switch')).toMatchObject({ error: { code: 'CANDIDATE_UNPROVEN' } });
+    }
+    await tag(right);
+    expect(await bank.json('key rollover switch', '--dry-run')).toMatchObject({ exit_code: 0, dry_run: true });
+  });
+
+  it.each([
+    ['the kid of the key that signs', KEY_ID],
+    ['none', 'none'],
+    ['a kid with a space', 'a kid'],
+  ])('is not begun with %s', async (_what, kid) => {
+    const bank = await openBank();
+    expect(await bank.json('key rollover start', '--kid', kid)).toMatchObject({ exit_code: 2 });
+  });
+
+  it('on production wants the issuer id typed, and says where it is first', async () => {
+    const bank = await openBank();
+    bank.sandbox.deployment.changedByHand['D1_ENVIRONMENT'] = 'production';
+    const inputs = ['key', 'rollover', 'start', '--stage', STAGE, '--kid', NEW_KID];
+    const unconfirmed = await bank.run(inputs);
+    expect([unconfirmed.code, unconfirmed.stderr]).toEqual([
+      2,
+      expect.stringContaining(`Account 000000000000, Region eu-west-1, stage ${STAGE}, issuer ${ISSUER_ID}.`),
+    ]);
+    expect((await bank.run([...inputs, '--confirm', 'ISSUER0002'])).code).toBe(2);
+    expect((await bank.run([...inputs, '--dry-run'])).code).toBe(0);
+    expect(bank.sandbox.deployment.parameters.get('NextKeyId')).toBe('none');
+    expect((await bank.run([...inputs, '--confirm', ISSUER_ID])).code).toBe(0);
+    expect(bank.sandbox.deployment.parameters.get('NextKeyId')).toBe(NEW_KID);
+  });
+});
