@@ -61,6 +61,11 @@ export class SecretsManager {
     return this.#rotation;
   }
 
+  /** As if nobody had set up its rotation. */
+  forgetRotation(name: string): void {
+    for (const secret of this.#secrets) if (secret.name === name) secret.rotation = undefined;
+  }
+
   async handle(operation: string, fields: Record<string, unknown>): Promise<Output> {
     const input = new Input(fields, 'InvalidParameterException');
     switch (operation) {

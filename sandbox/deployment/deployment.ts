@@ -51,6 +51,8 @@ export class Deployment {
   schedule: { exists: boolean; state: 'ENABLED' | 'DISABLED' } = { exists: true, state: 'ENABLED' };
   /** Changes by hand, on top of what the stack says. */
   readonly changedByHand: Record<string, string> = {};
+  functionState: 'Active' | 'Inactive' | 'Pending' | 'Failed' = 'Active';
+  readonly missingOutputs = new Set<string>();
   /** Hears the function's new environment after each change. */
   onChange: (environment: Readonly<Record<string, string>>) => void = () => {};
 
@@ -107,7 +109,7 @@ export class Deployment {
 
   get outputs(): Readonly<Record<string, string>> {
     const [current, next] = [this.#keys.get('current'), this.#keys.get('next')];
-    return {
+    const outputs = {
       ...this.#options.outputs,
       FunctionName: this.#options.functionName,
       TicksFunctionName: this.#options.functionName,
@@ -116,6 +118,7 @@ export class Deployment {
       ...(current && { CurrentSigningKeyArn: current, CurrentSigningKeyAlias: this.#alias('current') }),
       ...(next && { NextSigningKeyArn: next, NextSigningKeyAlias: this.#alias('next') }),
     };
+    return Object.fromEntries(Object.entries(outputs).filter(([name]) => !this.missingOutputs.has(name)));
   }
 
   /** Every parameter that is given takes its new value; keys, aliases and the function follow. */
@@ -136,6 +139,12 @@ export class Deployment {
       }
     }
     this.status = 'UPDATE_COMPLETE';
+    this.onChange(this.environment);
+  }
+
+  /** A key of another kind in a place, as if the stack had made it. */
+  useKey(place: Place, arn: string): void {
+    this.#keys.set(place, arn);
     this.onChange(this.environment);
   }
 

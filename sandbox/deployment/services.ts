@@ -106,14 +106,14 @@ export function deploymentService(name: ServiceName, deployment: Deployment | un
 }
 
 /** Lambda's GetFunctionConfiguration ("Lambda API Reference"), without what a person must not see. */
-export const functionConfiguration = ({ environment, outputs }: Deployment, name: string): Output => {
+export const functionConfiguration = ({ environment, outputs, functionState }: Deployment, name: string): Output => {
   if (name !== outputs['FunctionName']) throw new AwsError('ResourceNotFoundException', 'Function not found', 404);
   return {
     FunctionName: name,
     FunctionArn: `arn:aws:lambda:${REGION_ACCOUNT}:function:${name}`,
     Role: `arn:aws:iam::000000000000:role/${STACK_NAME}-BrokerRole`,
     Runtime: 'nodejs24.x',
-    State: 'Active',
+    State: functionState,
     LastUpdateStatus: 'Successful',
     MemorySize: 512,
     Timeout: 90,

@@ -2,12 +2,24 @@ import { buildApplication, buildRouteMap } from '@stricli/core';
 import { certificateRoutes } from './certificate/commands.ts';
 import { doctorCommand } from './doctor/command.ts';
 import type { Context } from './frame/context.ts';
+import { initCommand } from './init/command.ts';
 import { keyRoutes } from './key/commands.ts';
+import { logsCommand, queueRoutes, statusCommand } from './operate/commands.ts';
+import { tokenRoutes } from './token/commands.ts';
 
 export const NAME = 'd1-token';
 
 const root = buildRouteMap<string, Context>({
-  routes: { doctor: doctorCommand, key: keyRoutes, certificate: certificateRoutes },
+  routes: {
+    init: initCommand,
+    doctor: doctorCommand,
+    status: statusCommand,
+    key: keyRoutes,
+    certificate: certificateRoutes,
+    token: tokenRoutes,
+    queues: queueRoutes,
+    logs: logsCommand,
+  },
   docs: {
     brief: 'Looks after a Thales D1 token broker: from an empty account to the first token, and through every change',
   },

@@ -11,7 +11,7 @@ import { createKmsClient, createSecretsManagerClient } from '../../src/aws/clien
 import type { Document } from '../../src/cli/frame/document.ts';
 import { readConfig } from '../../src/config.ts';
 import { createParts } from '../../src/parts.ts';
-import { systemClock } from '../../src/shared/clock.ts';
+import { type Clock, systemClock } from '../../src/shared/clock.ts';
 import { systemRandom } from '../../src/shared/random.ts';
 import { createTelemetry } from '../../src/telemetry.ts';
 
@@ -35,6 +35,8 @@ export interface OperatedBank {
   tick(): Promise<unknown>;
   /** Another container: nothing in memory, and the function's configuration as it is now. */
   restart(): void;
+  /** Has the function's clock go wrong by so many milliseconds. */
+  setClock(offset: number): void;
   /** Runs the real program as a child process, on this sandbox. */
   run(inputs: readonly string[], environment?: Record<string, string>): Promise<Run>;
   /** As `run`, with the stage and --json; fails when what is printed is not one document. */
@@ -52,8 +54,10 @@ export async function openOperatedBank(): Promise<OperatedBank> {
     brokerFunction: send,
     secretsManager: { versionQuota: 'none' },
   });
+  let clockOffset = 0;
+  const clock: Clock = { now: () => systemClock.now() + clockOffset, sleep: systemClock.sleep };
   const restart = () => {
-    app = startApp(sandbox);
+    app = startApp(sandbox, clock);
   };
   // AWS tries the function at this moment with a version that has no value; here there is no function yet.
   await sandbox.secretsManager.handle('RotateSecret', {
@@ -82,6 +86,9 @@ export async function openOperatedBank(): Promise<OperatedBank> {
     send,
     tick: () => send(schedulerTick),
     restart,
+    setClock: (offset) => {
+      clockOffset = offset;
+    },
     run,
     async json(command, ...inputs) {
       const { stdout } = await run([...command.split(' '), '--stage', STAGE, '--json', ...inputs]);
@@ -95,8 +102,15 @@ export const awsEnvironment = ({ environment }: Pick<Sandbox, 'environment'>): R
   Object.fromEntries(Object.entries(environment).filter(([name]) => name.startsWith('AWS_')));
 
 /** The program from its sources, with no environment but this. */
-export function runProgram(inputs: readonly string[], environment: Record<string, string> = {}): Promise<Run> {
-  const child = spawn(process.execPath, [join(root, 'src', 'cli', 'main.ts'), ...inputs], {
+export const runProgram = (inputs: readonly string[], environment: Record<string, string> = {}): Promise<Run> =>
+  runFile(join(root, 'src', 'cli', 'main.ts'), inputs, environment);
+
+export function runFile(
+  file: string,
+  inputs: readonly string[],
+  environment: Record<string, string> = {},
+): Promise<Run> {
+  const child = spawn(process.execPath, [file, ...inputs], {
     env: { PATH: process.env['PATH'] ?? '', HOME: '/nonexistent', AWS_EC2_METADATA_DISABLED: 'true', ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -113,7 +127,7 @@ export function runProgram(inputs: readonly string[], environment: Record<string
 }
 
 /** A Lambda container, as the handler makes it, with the configuration that the stack gives it now. */
-function startApp({ environment, deployment }: Sandbox) {
+function startApp({ environment, deployment }: Sandbox, clock: Clock) {
   const variables = Object.entries(deployment.environment).filter(([name]) => name.startsWith('D1_'));
   const config = readConfig(Object.fromEntries(variables));
   const place = {
@@ -121,11 +135,11 @@ function startApp({ environment, deployment }: Sandbox) {
     endpoint: environment['AWS_ENDPOINT_URL'] ?? '',
     credentials: { accessKeyId: 'sandbox', secretAccessKey: 'sandbox' },
   };
-  const common = { config, clock: systemClock, random: systemRandom };
+  const common = { config, clock, random: systemRandom };
   const parts = createParts({
     ...common,
     kms: createKmsClient(config.awsTimeoutMilliseconds, place),
     secretsManager: createSecretsManagerClient(config.awsTimeoutMilliseconds, place),
   });
-  return createApp({ ...common, ...parts, telemetry: createTelemetry(config.issuerId, systemClock, config.stage) });
+  return createApp({ ...common, ...parts, telemetry: createTelemetry(config.issuerId, clock, config.stage) });
 }
