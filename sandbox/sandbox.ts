@@ -9,7 +9,7 @@ import { CallLog } from './calls.ts';
 import { type CertificateAuthority, createCertificateAuthority } from './certificates.ts';
 import type { TokenHabits } from './d1/authorization-server.ts';
 import { type Intercept as D1Intercept, type D1Server, startD1Server } from './d1/server.ts';
-import { Deployment, STACK_NAME } from './deployment/deployment.ts';
+import { Deployment, STAGE } from './deployment/deployment.ts';
 import { functionConfiguration } from './deployment/services.ts';
 
 export const REGION = 'eu-west-1';
@@ -33,6 +33,10 @@ export interface SandboxOptions extends TokenHabits {
   readonly brokerFunction?: LambdaFunction;
   /** Of the AWS endpoint; a free one unless told. */
   readonly awsPort?: number;
+  /** Of the stack that all this is said to come from; `sandbox` unless told. */
+  readonly stage?: string;
+  /** False: Thales knows no key yet, and the certificate secret holds what D1 is trusted by, and no certificate. */
+  readonly isOnboarded?: boolean;
   readonly secretsManager?: Partial<Omit<SecretsManagerOptions, 'region' | 'accountId' | 'clock'>>;
 }
 
@@ -124,7 +128,15 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
     });
   };
 
-  const signingKeyId = await onboard({ kms, secretsManager, d1, secretText: await clientCertificateSecret() });
+  const signingKeyId = await onboard({
+    kms,
+    secretsManager,
+    d1: options.isOnboarded === false ? undefined : d1,
+    secretText:
+      options.isOnboarded === false
+        ? JSON.stringify({ ca_bundle: serverAuthority.certificatePem })
+        : await clientCertificateSecret(),
+  });
   const environment = {
     AWS_ENDPOINT_URL: aws.url,
     AWS_REGION: REGION,
@@ -142,8 +154,10 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
   };
   const arnOf = async (SecretId: string) =>
     String((await secretsManager.handle('DescribeSecret', { SecretId }))['ARN']);
+  const stackName = `d1-token-broker-${options.stage ?? STAGE}`;
   deployment = new Deployment({
     ...place,
+    stage: options.stage,
     kms,
     environment,
     functionName: BROKER_FUNCTION,
@@ -151,8 +165,8 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
       FunctionArn: BROKER_FUNCTION_ARN,
       TokenSecretArn: await arnOf(TOKEN_SECRET),
       ClientCertificateSecretArn: await arnOf(CLIENT_CERTIFICATE_SECRET),
-      TokenReaderPolicyArn: `arn:aws:iam::${ACCOUNT_ID}:policy/${STACK_NAME}-token-reader`,
-      TokenInvokerPolicyArn: `arn:aws:iam::${ACCOUNT_ID}:policy/${STACK_NAME}-token-invoker`,
+      TokenReaderPolicyArn: `arn:aws:iam::${ACCOUNT_ID}:policy/${stackName}-token-reader`,
+      TokenInvokerPolicyArn: `arn:aws:iam::${ACCOUNT_ID}:policy/${stackName}-token-invoker`,
     },
     signingKey: {
       keyId: KEY_ID,
@@ -187,14 +201,14 @@ async function onboard({
 }: {
   kms: Kms;
   secretsManager: SecretsManager;
-  d1: D1Server;
+  d1: D1Server | undefined;
   secretText: string;
 }): Promise<string> {
   const { KeyMetadata } = await kms.handle('CreateKey', { KeySpec: 'ECC_NIST_P256', KeyUsage: 'SIGN_VERIFY' });
   const { KeyId } = KeyMetadata as { KeyId: string };
   await kms.handle('CreateAlias', { AliasName: SIGNING_KEY_ALIAS, TargetKeyId: KeyId });
   const { PublicKey } = (await kms.handle('GetPublicKey', { KeyId })) as { PublicKey: string };
-  d1.provisionIssuer({ issuerId: ISSUER_ID, keyId: KEY_ID, publicKey: Buffer.from(PublicKey, 'base64') });
+  d1?.provisionIssuer({ issuerId: ISSUER_ID, keyId: KEY_ID, publicKey: Buffer.from(PublicKey, 'base64') });
   await secretsManager.handle('CreateSecret', { Name: TOKEN_SECRET, ClientRequestToken: randomUUID() });
   await secretsManager.handle('CreateSecret', {
     Name: CLIENT_CERTIFICATE_SECRET,

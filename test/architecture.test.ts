@@ -10,7 +10,11 @@ const root = fileURLToPath(new URL('..', import.meta.url));
  * each other. A new file or folder of src/ needs its place here.
  */
 const layers: readonly (readonly string[])[] = [
-  ['cli/'],
+  ['cli/main.ts'],
+  ['cli/run.ts'],
+  ['cli/program.ts'],
+  ['cli/certificate/', 'cli/doctor/', 'cli/init/', 'cli/key/', 'cli/operate/', 'cli/token/'],
+  ['cli/frame/'],
   ['handler.ts'],
   ['app.ts'],
   ['check/'],
@@ -147,6 +151,16 @@ describe('the sources', () => {
 
   it('leave AWS and D1 to the parts: the broker imports no package', () => {
     expect(told(imports.filter(isWorldlyBroker))).toEqual([]);
+  });
+
+  it('leave the function to itself: the commands know of it what is shared, and the rules of the parameters', () => {
+    const isOfTheFunction = ({ file, target }: Import) =>
+      file.startsWith('src/cli/') &&
+      /^(src|infra)\//.test(target) &&
+      !/^(src\/(cli|shared)\/|infra\/check-parameters\.ts$)/.test(target);
+
+    expect(told(imports)).toContain('src/cli/run.ts imports src/cli/program.ts');
+    expect(told(imports.filter(isOfTheFunction))).toEqual([]);
   });
 
   it('decide in a plan that does nothing', () => {

@@ -1,13 +1,14 @@
 import { AwsError } from '../aws/aws-error.ts';
-import { type Deployment, STACK_NAME } from './deployment.ts';
+import type { Deployment } from './deployment.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 
 /** DescribeStacks, and UpdateStack with the previous template ("AWS CloudFormation API Reference"). It is done at once. */
 export async function cloudFormation(deployment: Deployment, operation: string, fields: Fields) {
-  const id = `arn:aws:cloudformation:eu-west-1:000000000000:stack/${STACK_NAME}/00000000-0000-4000-8000-000000000000`;
+  const { stackName } = deployment;
+  const id = `arn:aws:cloudformation:eu-west-1:000000000000:stack/${stackName}/00000000-0000-4000-8000-000000000000`;
   const name = String(fields['StackName']);
-  if (!deployment.exists || (name !== STACK_NAME && name !== id)) {
+  if (!deployment.exists || (name !== stackName && name !== id)) {
     throw new AwsError('ValidationError', `Stack with id ${name} does not exist`);
   }
   switch (operation) {
@@ -15,7 +16,7 @@ export async function cloudFormation(deployment: Deployment, operation: string, 
       return {
         Stacks: [
           {
-            StackName: STACK_NAME,
+            StackName: stackName,
             StackId: id,
             CreationTime: '2026-01-01T00:00:00.000Z',
             StackStatus: deployment.status,

@@ -6,7 +6,6 @@ import type { Kms } from '../aws/kms.ts';
 export type Place = 'current' | 'next';
 
 export const STAGE = 'sandbox';
-export const STACK_NAME = `d1-token-broker-${STAGE}`;
 
 /** A message of a queue, as its body. */
 type Messages = { readonly body: string; readonly sentAt: number }[];
@@ -23,6 +22,8 @@ export interface DeploymentOptions {
   /** Twelve digits. */
   readonly accountId: string;
   readonly clock: Pick<Clock, 'now'>;
+  /** `sandbox` unless told. */
+  readonly stage?: string | undefined;
   readonly kms: Kms;
   /** What the function sees, but for what the stack's parameters say. */
   readonly environment: Readonly<Record<string, string>>;
@@ -39,6 +40,7 @@ export interface DeploymentOptions {
 export class Deployment {
   readonly #options: DeploymentOptions;
   readonly #keys = new Map<Place, string>();
+  readonly stackName: string;
   readonly parameters = new Map<string, string>();
   readonly alarms: Alarm[];
   /** Topic ARN to its confirmed subscriptions. */
@@ -59,6 +61,7 @@ export class Deployment {
   constructor(options: DeploymentOptions) {
     this.#options = options;
     const { region, accountId, signingKey } = options;
+    this.stackName = `d1-token-broker-${options.stage ?? STAGE}`;
     const topic = (name: string) => `arn:aws:sns:${region}:${accountId}:${name}`;
     this.#keys.set('current', signingKey.arn);
     const parameters = {
@@ -72,9 +75,9 @@ export class Deployment {
     };
     for (const [name, value] of Object.entries(parameters)) this.parameters.set(name, value);
     for (const name of ['d1-critical', 'd1-warning']) this.topics.set(topic(name), 1);
-    for (const name of ['failed-invocations', 'undelivered-ticks']) this.queues.set(`${STACK_NAME}-${name}`, []);
+    for (const name of ['failed-invocations', 'undelivered-ticks']) this.queues.set(`${this.stackName}-${name}`, []);
     const alarm = (name: string, topic: Alarm['topic']): Alarm => ({
-      name: `${STACK_NAME}-${name}`,
+      name: `${this.stackName}-${name}`,
       actionsEnabled: true,
       state: 'OK',
       topic,
@@ -99,7 +102,7 @@ export class Deployment {
     const key = this.#keys.get(other);
     return {
       ...this.#options.environment,
-      D1_STAGE: STAGE,
+      D1_STAGE: this.#options.stage ?? STAGE,
       D1_KEY_ID: this.#kid(this.active),
       D1_SIGNING_KEY_ID: this.#keys.get(this.active) ?? '',
       ...(key && { D1_NEXT_KEY_ID: this.#kid(other), D1_NEXT_SIGNING_KEY_ID: key }),

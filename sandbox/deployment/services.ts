@@ -1,7 +1,8 @@
+import { createHash } from 'node:crypto';
 import { AwsError } from '../aws/aws-error.ts';
 import type { ServiceName } from '../aws/call.ts';
 import { cloudFormation } from './cloudformation.ts';
-import { type Deployment, STACK_NAME } from './deployment.ts';
+import type { Deployment } from './deployment.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 type Output = Record<string, unknown>;
@@ -10,9 +11,9 @@ type Service = (deployment: Deployment, operation: string, fields: Fields) => Pr
 const REGION_ACCOUNT = 'eu-west-1:000000000000';
 
 /** "Amazon EventBridge Scheduler API Reference", GetSchedule. */
-const scheduler: Service = async ({ schedule }, operation, { Name, GroupName }) => {
+const scheduler: Service = async ({ schedule, stackName }, operation, { Name, GroupName }) => {
   only(operation, 'GetSchedule');
-  if (!schedule.exists || Name !== 'tick' || GroupName !== STACK_NAME) {
+  if (!schedule.exists || Name !== 'tick' || GroupName !== stackName) {
     throw new AwsError('ResourceNotFoundException', 'Schedule tick does not exist.', 404);
   }
   return { Name, GroupName, State: schedule.state, ScheduleExpression: 'rate(1 minute)' };
@@ -66,6 +67,7 @@ const sqs: Service = async ({ queues }, operation, fields) => {
         Messages: messages.slice(0, Number(fields['MaxNumberOfMessages'] ?? 1)).map(({ body, sentAt }, index) => ({
           MessageId: `message-${index}`,
           Body: body,
+          MD5OfBody: createHash('md5').update(body).digest('hex'),
           Attributes: { SentTimestamp: String(sentAt) },
         })),
       };
@@ -78,9 +80,9 @@ const sqs: Service = async ({ queues }, operation, fields) => {
 };
 
 /** "Amazon CloudWatch Logs API Reference", FilterLogEvents; the pattern is a field and its value, or nothing. */
-const logs: Service = async ({ log }, operation, { logGroupName, startTime, filterPattern }) => {
+const logs: Service = async ({ log, stackName }, operation, { logGroupName, startTime, filterPattern }) => {
   only(operation, 'FilterLogEvents');
-  if (logGroupName !== `/aws/lambda/${STACK_NAME}`) {
+  if (logGroupName !== `/aws/lambda/${stackName}`) {
     throw new AwsError('ResourceNotFoundException', 'The specified log group does not exist.');
   }
   const wanted = /\$\.(\w+) = "(\w+)"/.exec(String(filterPattern ?? ''));
@@ -106,12 +108,15 @@ export function deploymentService(name: ServiceName, deployment: Deployment | un
 }
 
 /** Lambda's GetFunctionConfiguration ("Lambda API Reference"), without what a person must not see. */
-export const functionConfiguration = ({ environment, outputs, functionState }: Deployment, name: string): Output => {
+export const functionConfiguration = (
+  { environment, outputs, functionState, stackName }: Deployment,
+  name: string,
+): Output => {
   if (name !== outputs['FunctionName']) throw new AwsError('ResourceNotFoundException', 'Function not found', 404);
   return {
     FunctionName: name,
     FunctionArn: `arn:aws:lambda:${REGION_ACCOUNT}:function:${name}`,
-    Role: `arn:aws:iam::000000000000:role/${STACK_NAME}-BrokerRole`,
+    Role: `arn:aws:iam::000000000000:role/${stackName}-BrokerRole`,
     Runtime: 'nodejs24.x',
     State: functionState,
     LastUpdateStatus: 'Successful',

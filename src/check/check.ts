@@ -67,7 +67,7 @@ export function createCheck({
     );
     const clientCertificate = runStep('client_certificate', [], clock, (know) =>
       limit('reading the client certificate', async (signal) => {
-        const certificate = await trial.certificate(which, signal);
+        const certificate = await trial.certificate(which, { signal, until: deadline.at });
         call.journal.certificateDaysLeft = daysLeft(certificate, clock.now());
         know({ subject: certificate.subject, days_left: daysLeft(certificate, clock.now()) });
         return certificate;

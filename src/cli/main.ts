@@ -1,4 +1,4 @@
 #!/usr/bin/env node
-import { main } from './frame/main.ts';
+import { main } from './run.ts';
 
 await main(process.argv.slice(2));

@@ -21,7 +21,7 @@ export interface NamedKey {
 /** What a check tries, each with the certificate or the key that it is told, and none from this container's memory. */
 export interface Trial {
   writesWithin24Hours(signal: AbortSignal): Promise<number | undefined>;
-  certificate(which: Which, signal: AbortSignal): Promise<ClientCertificate>;
+  certificate(which: Which, patience: { signal: AbortSignal; until: number }): Promise<ClientCertificate>;
   signingKey(key: NamedKey, input: string, signal: AbortSignal): Promise<CheckFacts>;
   connection(certificate: ClientCertificate, correlationId: string, signal: AbortSignal): Promise<Connection>;
   /** The parts of an exchange. */
@@ -47,15 +47,14 @@ export function createTrial({
 }): Trial {
   return {
     writesWithin24Hours: (signal) => writesWithin24Hours(secretsManager, config.tokenSecretId, clock.now(), signal),
-    certificate: (which, signal) =>
+    certificate: (which, patience) =>
       certificateFromSecret({
         client: secretsManager,
         secretId: config.clientCertificateSecretId,
         ...(which === 'next' && { versionStage: WAITING }),
         ttlSeconds: config.clientCertificateTtlSeconds,
-        awsTimeoutMilliseconds: config.awsTimeoutMilliseconds,
         clock,
-      }).current({ signal }, () => {}),
+      }).current(patience, () => {}),
     signingKey: (key, input, signal) => trySigningKey(kms, key.signingKeyId, input, signal),
     connection: (certificate, correlationId, signal) =>
       tryConnection({ url: config.tokenEndpoint, certificate, timeouts: config, correlationId, clock, signal }),

@@ -4,7 +4,13 @@ import { join } from 'node:path';
 import { onTestFinished, vi } from 'vitest';
 import { createFaults, type Faults } from '../../sandbox/faults/faults.ts';
 import { parseFaultRule } from '../../sandbox/faults/parse-rule.ts';
-import { BROKER_FUNCTION_ARN, type Sandbox, startSandbox, TOKEN_SECRET } from '../../sandbox/sandbox.ts';
+import {
+  BROKER_FUNCTION_ARN,
+  type Sandbox,
+  type SandboxOptions,
+  startSandbox,
+  TOKEN_SECRET,
+} from '../../sandbox/sandbox.ts';
 import { schedulerTick } from '../../sandbox/scheduler-tick.ts';
 import { createApp } from '../../src/app.ts';
 import { createKmsClient, createSecretsManagerClient } from '../../src/aws/clients.ts';
@@ -44,7 +50,9 @@ export interface OperatedBank {
 }
 
 /** A deployed, onboarded bank for the operator's commands. It closes with the test. */
-export async function openOperatedBank(): Promise<OperatedBank> {
+export async function openOperatedBank(
+  options: Pick<SandboxOptions, 'stage' | 'isOnboarded'> = {},
+): Promise<OperatedBank> {
   const faults = createFaults([]);
   let app: ReturnType<typeof createApp> | undefined;
   const send = async (event: unknown) => app?.(event, { getRemainingTimeInMillis: () => 60_000 });
@@ -52,6 +60,7 @@ export async function openOperatedBank(): Promise<OperatedBank> {
     awsIntercept: faults.aws,
     d1Intercept: faults.d1,
     brokerFunction: send,
+    ...options,
     secretsManager: { versionQuota: 'none' },
   });
   let clockOffset = 0;

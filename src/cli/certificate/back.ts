@@ -3,8 +3,7 @@ import { failure } from '../frame/cli-failure.ts';
 import { openStage, runCommand } from '../frame/command.ts';
 import type { Context } from '../frame/context.ts';
 import type { ChangeFlags } from '../frame/flags.ts';
-import { invokeCheck } from '../frame/invoke.ts';
-import { mustHavePassed } from '../key/rollover.ts';
+import { invokeCheck, mustHavePassed } from '../frame/invoke.ts';
 import { certificateSecret } from './secret.ts';
 
 export async function previousCertificate(this: Context, flags: ChangeFlags): Promise<void> {

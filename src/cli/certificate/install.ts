@@ -6,8 +6,7 @@ import { failure, usageFailure } from '../frame/cli-failure.ts';
 import { openStage, type Result, runCommand, type StageSession } from '../frame/command.ts';
 import type { Context } from '../frame/context.ts';
 import type { ChangeFlags } from '../frame/flags.ts';
-import { invokeCheck } from '../frame/invoke.ts';
-import { mustHavePassed } from '../key/rollover.ts';
+import { invokeCheck, mustHavePassed } from '../frame/invoke.ts';
 import { chainFor, commonNameIn } from './chain.ts';
 import { certificateSecret, nothingWaits, type Version } from './secret.ts';
 

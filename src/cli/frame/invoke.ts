@@ -37,6 +37,13 @@ export async function invokeCheck(
   }
 }
 
+/** @throws CliFailure with the error code of the first step that failed. */
+export function mustHavePassed(report: CheckReport, remedy: string): void {
+  const step = report.steps.find(({ outcome }) => outcome === 'failed');
+  if (step?.outcome !== 'failed') return;
+  throw failure(step.error_code, step.what, `${step.remedy} ${remedy}`);
+}
+
 /** @returns The function's answer. @throws CliFailure */
 export async function invoke(clients: Clients, functionName: string, event: object): Promise<unknown> {
   const answer = await (await clients.lambda())

@@ -1,10 +1,9 @@
-import type { CheckReport } from '../../shared/check-report.ts';
 import { mayChange } from '../frame/change.ts';
 import { failure, usageFailure } from '../frame/cli-failure.ts';
 import { openStage, type Result, runCommand, type StageSession } from '../frame/command.ts';
 import type { Context } from '../frame/context.ts';
 import type { ChangeFlags, PlaceFlags } from '../frame/flags.ts';
-import { invokeCheck } from '../frame/invoke.ts';
+import { invokeCheck, mustHavePassed } from '../frame/invoke.ts';
 import { otherPlace, type StackKey } from '../frame/stage.ts';
 import { updateStack } from '../frame/update-stack.ts';
 import { recordProof } from './proof.ts';
@@ -166,13 +165,6 @@ function told(now: Rollover, flags: PlaceFlags, first?: string): Result {
     text: [...(first === undefined ? [] : [first]), described(now)],
     next: nextSteps(now, flags.stage),
   };
-}
-
-/** @throws CliFailure with the error code of the first step that failed. */
-export function mustHavePassed(report: CheckReport, remedy: string): void {
-  const step = report.steps.find(({ outcome }) => outcome === 'failed');
-  if (step?.outcome !== 'failed') return;
-  throw failure(step.error_code, step.what, `${step.remedy} ${remedy}`);
 }
 
 const notUnderWay = (now: Rollover) =>

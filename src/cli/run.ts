@@ -1,8 +1,8 @@
 import { run } from '@stricli/core';
-import { application } from '../program.ts';
-import type { Context, Output } from './context.ts';
-import type { Document } from './document.ts';
-import { exitCodeOf } from './exit-code.ts';
+import type { Context, Output } from './frame/context.ts';
+import type { Document } from './frame/document.ts';
+import { exitCodeOf } from './frame/exit-code.ts';
+import { application } from './program.ts';
 
 /** Runs the program. What the library says about a wrong command line is said in the document, too, where --json asks for it. */
 export async function main(inputs: readonly string[]): Promise<void> {
