@@ -41,12 +41,17 @@ async function stayUp({ faults: rules, tokenLifetimeSeconds, logs, port }: StayU
   const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => stop.abort());
   const faults = createFaults(rules, { onInjected: ({ call, fault }) => line(`fault: ${call} ${fault.kind}`) });
-  const broker = Promise.withResolvers<Fleet>();
+  const broker = Promise.withResolvers<void>();
+  let fleet: Fleet | undefined;
+  const invoke = async (event: unknown) => {
+    await broker.promise;
+    return fleet?.invoke(event);
+  };
   const sandbox = await startSandbox({
     awsIntercept: faults.aws,
     d1Intercept: faults.d1,
     tokenLifetimeSeconds,
-    brokerFunction: async (event) => (await broker.promise).invoke(event),
+    brokerFunction: invoke,
     ...(port !== undefined && { awsPort: port }),
     secretsManager: {
       // It may stay up for days, and the version quota is not what it shows.
@@ -60,9 +65,21 @@ async function stayUp({ faults: rules, tokenLifetimeSeconds, logs, port }: StayU
   const environment = { ...sandbox.environment, D1_ENVIRONMENT: route.baseUrl };
   const folder = temporaryFolder();
   const { file } = await bundleHandler(join(folder, 'handler'));
-  const onLine = logs ? line : undefined;
-  const fleet = createFleet(() => startContainer(file, environment, onLine));
-  broker.resolve(fleet);
+  const { deployment } = sandbox;
+  const onLine = (text: string) => {
+    deployment.write(text);
+    if (logs) line(text);
+  };
+  const retired: Fleet[] = [];
+  /** As Lambda does after a change of the configuration: events under way end where they began. */
+  const startFleet = () => {
+    if (fleet) retired.push(fleet);
+    const variables = { ...deployment.environment, D1_ENVIRONMENT: route.baseUrl };
+    fleet = createFleet(() => startContainer(file, variables, onLine));
+  };
+  deployment.onChange = startFleet;
+  startFleet();
+  broker.resolve();
   announce({
     environment,
     faultsUrl: faultServer.url,
@@ -72,13 +89,13 @@ async function stayUp({ faults: rules, tokenLifetimeSeconds, logs, port }: StayU
   });
   const stopped = new Promise((resolve) => stop.signal.addEventListener('abort', resolve));
   while (!stop.signal.aborted) {
-    await Promise.race([tick(fleet, stop.signal), stopped]);
+    await Promise.race([tick(invoke, stop.signal), stopped]);
     await delay(TICK_MILLISECONDS, undefined, { signal: stop.signal }).catch(() => {});
   }
   await faultServer.close();
   await route.close();
   await sandbox.close();
-  await fleet.kill();
+  await Promise.all([fleet, ...retired].map((one) => one?.kill()));
   title('The sandbox is down.');
 }
 
@@ -89,9 +106,9 @@ function temporaryFolder(): string {
   return folder;
 }
 
-async function tick(broker: Fleet, stop: AbortSignal): Promise<void> {
+async function tick(invoke: (event: unknown) => Promise<unknown>, stop: AbortSignal): Promise<void> {
   try {
-    const { refreshed, reason, expires_at } = (await broker.invoke(schedulerTick)) as TickAnswer;
+    const { refreshed, reason, expires_at } = (await invoke(schedulerTick)) as TickAnswer;
     const secondsLeft = Math.floor(expires_at - Date.now() / 1000);
     const what = refreshed ? 'refreshed' : 'nothing to do';
     line(`${new Date().toISOString()}  ${what} (${reason}), ${secondsLeft} s left`);

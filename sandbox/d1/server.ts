@@ -184,7 +184,12 @@ export async function startD1Server(options: D1ServerOptions): Promise<D1Server>
     );
     record(given?.outcome ?? 'connection_lost');
     if (given === undefined || response.destroyed) return;
-    response.writeHead(given.status, { ...given.headers, 'content-length': Buffer.byteLength(given.body) });
+    response.writeHead(given.status, {
+      // Its own clock's, as every server's is.
+      date: new Date(clock.now()).toUTCString(),
+      ...given.headers,
+      'content-length': Buffer.byteLength(given.body),
+    });
     response.end(given.body);
   }
 

@@ -1,3 +1,4 @@
+import { STAGE } from '../deployment/deployment.ts';
 import { BROKER_FUNCTION, BROKER_FUNCTION_ARN, ISSUER_ID } from '../sandbox.ts';
 import { narrator } from '../story/narrator.ts';
 import type { CertificateFiles } from './certificate-files.ts';
@@ -34,5 +35,7 @@ export function announce({ environment, faultsUrl, files, folder, tickSeconds }:
   const token = `$(${invocation} | sed 's/.*"access_token":"\\([^"]*\\)".*/\\1/')`;
   const tls = `--cert ${files.clientCertificate} --key ${files.privateKey} --cacert ${files.authority}`;
   console.log(`curl -s ${tls} -H "Authorization: Bearer ${token}" ${origin}/banking/v1/issuers/${ISSUER_ID}`);
+  narrator.title('What an operator sees of it:');
+  console.log(`npm run -s d1-token -- doctor --stage ${STAGE}`);
   narrator.title(`A tick every ${tickSeconds} seconds, until Ctrl-C; ${folder} is removed then`);
 }

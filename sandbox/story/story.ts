@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { TickAnswer, TokenAnswer } from '../../src/events.ts';
+import type { CheckReport } from '../../src/shared/check-report.ts';
 import { bundleHandler } from '../bundle.ts';
 import { callD1AsConsumer } from '../consumer.ts';
 import { type Container, startContainer } from '../lambda/container.ts';
@@ -41,6 +42,7 @@ export async function tellStory(): Promise<void> {
     await directCall(scene);
     await refusedToken(scene);
     await rotation(scene);
+    await check(scene);
   } finally {
     await scene.container.kill();
     await scene.sandbox.close();
@@ -178,6 +180,24 @@ async function rotation(scene: Scene): Promise<void> {
   const { VersionIdsToStages } = await sandbox.secretsManager.handle('DescribeSecret', { SecretId: TOKEN_SECRET });
   const labels = Object.values(VersionIdsToStages as Record<string, string[]>).flat();
   prove(!labels.includes('AWSPENDING'), 'nothing is left pending');
+}
+
+async function check(scene: Scene): Promise<void> {
+  title('7. Somebody asks whether all is well, and is answered from where the token is made');
+  scene.advance(60_000);
+  const { result } = await counted(scene, () => scene.container.invoke({ action: 'check' }));
+  const report = result as CheckReport;
+  for (const step of report.steps) {
+    if (step.outcome === 'ok')
+      fact(
+        step.step.replaceAll('_', ' '),
+        Object.entries(step.facts)
+          .map((pair) => pair.join(' '))
+          .join(', '),
+      );
+  }
+  prove(report.passed, 'secrets, certificate, signature, connection, exchange and store: every step is good');
+  prove(!JSON.stringify(report).includes(String(await storedToken(scene.sandbox))), 'and no step tells the token');
 }
 
 async function storedToken(sandbox: Sandbox): Promise<unknown> {

@@ -429,6 +429,18 @@ export const scenarios: readonly Scenario[] = [
     ends: ['TOKEN_STORE_DENIED'],
   },
   {
+    name: 'somebody checks, and again at once',
+    events: [{ action: 'check' }, { action: 'check' }],
+    ends: ['ok', 'CHECK_TOO_SOON'],
+  },
+  {
+    name: 'somebody checks, with a certificate that waits and is none',
+    prepare: (sandbox) =>
+      put(sandbox, CLIENT_CERTIFICATE_SECRET, { SecretString: `{"private_key": "${FOREIGN_TEXT}` }, ['WAITING']),
+    events: [{ action: 'check', certificate: 'next' }],
+    ends: ['ok'],
+  },
+  {
     name: 'there is not enough time',
     remainingMilliseconds: 2_000,
     events: [tick, direct],

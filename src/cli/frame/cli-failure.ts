@@ -59,7 +59,7 @@ export function asCliFailure(thrown: unknown, doing: string): CliFailure {
     return new CliFailure({
       code: 'NO_PERMISSION',
       what: `These credentials may not do ${doing}.`,
-      remedy: `Use a role that may do ${doing}: docs/iam.md, "Operators".`,
+      remedy: `Use a role that may do ${doing}: docs/iam.md, "Who operates".`,
       outcome: 'no_access',
     });
   }
