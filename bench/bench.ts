@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import manifest from '../package.json' with { type: 'json' };
 import { benchCodec } from './codec.ts';
 import { benchColdStart } from './cold-start.ts';
+import { benchCommands } from './commands.ts';
 import { benchDependencies } from './dependencies.ts';
 import { updateDependencies, updatePerformance, writePlots } from './documents.ts';
 import { heapPerReader } from './heap-per-reader.ts';
@@ -17,6 +18,7 @@ import {
   codecTable,
   coldStartRatios,
   coldStartTable,
+  commandsTable,
   dependencyTable,
   readerTable,
   refreshTable,
@@ -43,6 +45,7 @@ const refresh = await timed('refresh latency', () => benchRefreshLatency());
 const dependencies = await timed('dependencies', () => benchDependencies());
 const runtime = await timed('Lambda runtime', benchRuntimeIfInstalled);
 const codec = await timed('codec', benchCodec);
+const commands = await timed('commands', benchCommands);
 const reader = await timed('reader', async () => ({
   heap_bytes_per_reader: await heapPerReader(),
   ...(await benchReader()),
@@ -85,6 +88,7 @@ const blocks = {
   refresh: refreshTable(refresh),
   reader: readerTable(reader),
   codec: codecTable(codec),
+  commands: commandsTable(commands),
   size: `The zip has ${size.zip_bytes.toLocaleString('en')} bytes, the bundle in it ${size.bytes.toLocaleString('en')}.\n\n${sizeTable(size)}`,
   dependencies: dependencyTable(dependencies),
   // The figures of an earlier run stay when the client is not installed.
@@ -101,6 +105,7 @@ const results = {
   refresh,
   reader,
   codec,
+  commands,
   bundle: size,
   dependencies,
   runtime: runtime ?? null,

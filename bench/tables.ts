@@ -1,5 +1,6 @@
 import type { CodecBench } from './codec.ts';
 import type { ColdStartBench, ColdStartOf } from './cold-start.ts';
+import type { CommandsBench } from './commands.ts';
 import type { DependencyCost } from './dependencies.ts';
 import type { ReaderBench } from './reader.ts';
 import type { Latency, RefreshLatencyBench } from './refresh-latency.ts';
@@ -27,6 +28,19 @@ const hundredth = (value: number) => value.toFixed(2);
 
 /** A ratio, and whether it is what issue 6 asks for. */
 const judged = (ratio: number, limit: number) => `${hundredth(ratio)} (${ratio <= limit ? 'met' : 'not met'})`;
+
+export function commandsTable(bench: CommandsBench): string {
+  return table(
+    ["the operator's commands", 'figure'],
+    [
+      ['bundle, in gzip, without the SDK, bytes', whole(bench.bundle_gzip_bytes)],
+      ['bare Node, ms', tenth(bench.bare_node_milliseconds)],
+      ['`--help`, ms', tenth(bench.help_milliseconds)],
+      ['`--help` to bare Node, goal 2.0', judged(bench.help_ratio, 2)],
+      ['`doctor` on the sandbox, ms, goal 5,000', whole(bench.doctor_milliseconds)],
+    ],
+  );
+}
 
 export function coldStartTable({ variants }: ColdStartOf): string {
   return table(
