@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { CLIENT_CERTIFICATE_SECRET, ISSUER_ID, TOKEN_SECRET } from '../../sandbox/sandbox.ts';
 import { type OperatedBank, openOperatedBank, STAGE } from './operated-bank.ts';
+import { underLoad } from './under-load.ts';
 
 const COMMON_NAME = `TLSMA-ECC/${ISSUER_ID}/PPR`;
 
@@ -38,9 +39,10 @@ const currentSubject = async ({ sandbox }: OperatedBank) => {
 };
 
 describe('a certificate renewal', () => {
-  it('goes from request to current, and back, with a token at each step and no private key in sight', async () => {
+  it('goes from request to current, and back, under load with not one failed call, and no private key in sight', async () => {
     const { bank, file } = await openBank();
     const before = (await currentSubject(bank)).serialNumber;
+    const ended = underLoad(bank);
     const {
       stdout: csr,
       stderr,
@@ -76,7 +78,8 @@ describe('a certificate renewal', () => {
     bank.restart();
     expect(await bank.json('certificate back')).toMatchObject({ exit_code: 0 });
     expect((await currentSubject(bank)).serialNumber).toBe(before);
-  });
+    await ended();
+  }, 180_000);
 
   it('changes nothing when D1 refuses the new certificate, and goes on where it stopped', async () => {
     const { bank, file, request } = await openBank();
