@@ -78,12 +78,14 @@ export async function openOperatedBank(
   sandbox.deployment.onChange = restart;
   restart();
   // What the function writes is its log.
-  const write = vi.spyOn(process.stdout, 'write').mockImplementation((chunk) => {
-    for (const line of String(chunk).split('\n')) if (line.startsWith('{')) sandbox.deployment.write(line);
-    return true;
-  });
+  const spies = [process.stdout, process.stderr].map((stream) =>
+    vi.spyOn(stream, 'write').mockImplementation((chunk) => {
+      for (const line of String(chunk).split('\n')) if (line.startsWith('{')) sandbox.deployment.write(line);
+      return true;
+    }),
+  );
   onTestFinished(async () => {
-    write.mockRestore();
+    for (const spy of spies) spy.mockRestore();
     await sandbox.close();
   });
   const run = (inputs: readonly string[], environment: Record<string, string> = {}) =>

@@ -100,6 +100,15 @@ describe('status, token, queues and logs', () => {
     expect((await bank.run(['logs', '--stage', STAGE])).stdout).toMatch(/✓ refresh: missing/);
   });
 
+  it('tell of the last error, with its code and what to do', async () => {
+    const bank = await openOperatedBank();
+    await bank.tick();
+    await bank.send({ action: 'sing' }).catch(() => {});
+    expect((await bank.json('status')).facts).toMatchObject({ last_error_code: 'EVENT_INVALID' });
+    const { stdout } = await bank.run(['logs', '--stage', STAGE]);
+    expect(stdout).toMatch(/✗ EVENT_INVALID: .*\n {4}The README lists the accepted events\./);
+  });
+
   it('show the errors in the queues, and empty them', async () => {
     const bank = await openOperatedBank();
     const body = JSON.stringify({
