@@ -251,12 +251,14 @@ describe('policies', () => {
     expect(actions.sort()).toEqual([
       'kms:Decrypt',
       'kms:GenerateDataKey',
+      'kms:GetPublicKey',
       'kms:Sign',
       'logs:CreateLogStream',
       'logs:PutLogEvents',
       'secretsmanager:DescribeSecret',
       'secretsmanager:GetSecretValue',
       'secretsmanager:GetSecretValue',
+      'secretsmanager:ListSecretVersionIds',
       'secretsmanager:PutSecretValue',
       'secretsmanager:UpdateSecretVersionStage',
       'sqs:SendMessage',
@@ -286,6 +288,7 @@ describe('policies', () => {
     expect(bound.map(({ sid }) => sid)).toEqual([
       'Sign',
       'SignFromTheFunctionsOnly',
+      'ReadPublicKey',
       'KeepToken',
       'ReadClientCertificate',
     ]);
