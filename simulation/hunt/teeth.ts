@@ -197,8 +197,8 @@ export const teeth: readonly Tooth[] = [
     what: 'the token that was obtained in the second of the refused one is taken for a newer one',
     seed: 5_000_001,
     file: 'src/broker/plan.ts',
-    from: 'record.obtained_at <= newerThan',
-    to: 'record.obtained_at < newerThan',
+    from: 'record.obtained_at <= (newerThan',
+    to: 'record.obtained_at < (newerThan',
   },
   {
     what: 'the digest of the refused token is not looked at',

@@ -173,7 +173,7 @@ export const rows: readonly Row[] = [
     decide: (view) => {
       const { waiting, done } = view;
       // What this caller has refused is not spread to others.
-      if (!waiting || done.writeFailed || (view.wish.kind === 'token' && waiting !== view.suits)) return undefined;
+      if (!waiting || done.writeFailed || waiting !== view.suits) return undefined;
       return done.obtained || isWorthStoring(waiting, view) ? store(view, waiting) : undefined;
     },
   },
@@ -400,10 +400,7 @@ function look(situation: Situation): View {
 export function isRefused(record: TokenRecord, refusal: Refusal | undefined): boolean {
   if (!refusal) return false;
   const { newerThan, digest } = refusal;
-  return (
-    (newerThan !== undefined && record.obtained_at <= newerThan) ||
-    (digest !== undefined && digestOf(record.access_token) === digest)
-  );
+  return record.obtained_at <= (newerThan ?? Number.NEGATIVE_INFINITY) || digestOf(record.access_token) === digest;
 }
 
 /**
@@ -461,4 +458,5 @@ function waitFor(milliseconds: number, { remainingMilliseconds }: View): Action 
   return milliseconds + REFRESH_MILLISECONDS <= remainingMilliseconds ? { do: 'wait', milliseconds } : undefined;
 }
 
-const isRecent = (moment: number | undefined, now: number) => moment !== undefined && now - moment < AGAIN_MILLISECONDS;
+const isRecent = (moment: number | undefined, now: number) =>
+  now - (moment ?? Number.NEGATIVE_INFINITY) < AGAIN_MILLISECONDS;

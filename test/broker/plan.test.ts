@@ -242,6 +242,21 @@ describe('A tick', () => {
         'due: obtain',
       ],
       [
+        'stores a worn one whose write failed',
+        { secret: aged(250), held: { ...worn, writeFailed: true } },
+        'held: store worn',
+      ],
+      [
+        'stores a worn one whose write failed until it is due itself',
+        { secret: aged(100), held: { ...inMemory(tokenOf('it', 301)), writeFailed: true } },
+        'held: store it',
+      ],
+      [
+        'prefers another when it is due itself',
+        { secret: aged(100), held: { ...inMemory(tokenOf('it', 300)), writeFailed: true } },
+        'due: obtain',
+      ],
+      [
         'stores what was just obtained, however short',
         { secret: aged(250), held: worn, obtained: true },
         'held: store worn',
@@ -349,6 +364,12 @@ describe('A tick', () => {
       ['asks again at its end', repeated(0, 500), 'unchanged: obtain'],
       ['asks again every half second', repeated(0, 499), 'unchanged: wait 1'],
       ['asks again every half second', repeated(-1, 0), 'unchanged: wait 500'],
+      [
+        'asks again while a refresh fits afterwards, to the millisecond',
+        { ...repeated(0, 500), remainingMilliseconds: 3_500 },
+        'unchanged: obtain',
+      ],
+      ['fails when none does', { ...repeated(0, 500), remainingMilliseconds: 3_499 }, 'unchanged: fail, repeated'],
       ['asks for ten seconds', repeated(-10, 500), 'unchanged: obtain'],
       ['asks for no longer', { ...repeated(-10, 500), now: NOW + 1 }, 'unchanged: fail, repeated'],
       ['fails when nothing is stored', { secret: {}, repeatedAt: NOW }, 'unchanged: fail, repeated'],
@@ -420,6 +441,9 @@ describe('A caller', () => {
 
     it.each<Story>([
       ['gets one when it is time', written(600_000), 'wanted: obtain'],
+      ['gets what lives when D1 was just asked', { ...written(600_000), askedAt: NOW - 9_999 }, 'asked: serve old'],
+      ['gets one ten seconds after that', { ...written(600_000), askedAt: NOW - 10_000 }, 'wanted: obtain'],
+      ['joins who is asking', { ...written(600_000), askedAt: NOW, isAsking: true }, 'wanted: obtain'],
       ['waits for the last seconds', written(595_000), 'paced: wait 5000'],
       ['waits when a refresh fits', { ...written(595_000), remainingMilliseconds: 8_000 }, 'paced: wait 5000'],
       ['does not wait when none does', { ...written(595_000), remainingMilliseconds: 7_999 }, 'paced: serve old'],
@@ -453,6 +477,11 @@ describe('A caller', () => {
     it.each<Story>([
       ['makes the broker read', { ...moment, held: known }, 'unread: read'],
       ['makes the broker read, by its digest', { ...byDigest, held: known }, 'unread: read'],
+      [
+        'does not spread to others what it refused',
+        { ...refusing({ newerThan: NOW_SECONDS }), held: young, secret: aged(600) },
+        'refused: obtain, for a refusal',
+      ],
       [
         'gets a newer one that is held',
         { ...moment, held: inMemory(tokenOf('it', 601)), leftUnstoredAt: NOW },
@@ -693,6 +722,8 @@ describe('The budget of forced writes', () => {
     expect(billed(own, replaced, true, NOW).forced_writes_settled_at).toBe(bill + 7_200);
     expect(billed(own, undefined, true, NOW + 999).forced_writes_settled_at).toBe(NOW_SECONDS + 7_200);
     expect(billed(own, tokenOf('old', 100), true, NOW).forced_writes_settled_at).toBe(NOW_SECONDS + 7_200);
+    const ahead = tokenOf('old', 100, 900, { forced_writes_settled_at: NOW_SECONDS + 1_000_000 });
+    expect(billed(own, ahead, false, NOW).forced_writes_settled_at).toBe(NOW_SECONDS + 86_400);
     const past = tokenOf('old', 100, 900, { forced_writes_settled_at: NOW_SECONDS - 100 });
     expect(billed(own, past, true, NOW).forced_writes_settled_at).toBe(NOW_SECONDS + 7_200);
   });
