@@ -32,7 +32,7 @@ export default defineConfig({
     isolate: false,
     sequence: { sequencer: LightFirst },
     // What a mutant lets hang fails its test, and costs no new process.
-    testTimeout: 10_000,
+    testTimeout: 30_000,
     hookTimeout: 60_000,
     include: ['test/{assertion,broker,rotation,token-store}/**/*.test.ts', 'test/shared/shared-work.test.ts'],
     // The processes that it forks run the sources as they are: it could kill no mutant.

@@ -122,6 +122,7 @@ describe('a rotation', () => {
         code: 'ROTATION_FAILED',
         retryable: false,
         what: `The rotation failed: the pending version is of no use, and was given up: ${why}.`,
+        remedy: 'Start the rotation again; the current token was not touched.',
       });
       expect(await labels()).toEqual({ AWSCURRENT: before.versionId });
       expect(await storedToken(sandbox)).toEqual(before);
@@ -394,6 +395,7 @@ describe('a rotation', () => {
     await expect(step('createSecret', version)).rejects.toMatchObject({
       code: 'ROTATION_FAILED',
       what: 'The rotation failed: D1 gave a token without life.',
+      remedy: 'Secrets Manager repeats the step.',
       retryable: true,
     });
     expect(sandbox.calls.count('secretsmanager', 'PutSecretValue')).toBe(1);
@@ -412,6 +414,49 @@ describe('a rotation', () => {
     });
     expect(sandbox.calls.count('kms')).toBe(0);
     expect(sandbox.calls.count('d1')).toBe(0);
+    expect(sandbox.calls.count('secretsmanager', 'PutSecretValue')).toBe(0);
+  });
+
+  it('whose step does not end is given up when the time is over, and says which step it was', async () => {
+    const held = Promise.withResolvers<void>();
+    let isHanging = false;
+    const { clock, container, rotate, step } = await open({
+      byHand: true,
+      awsIntercept: async (call, next) => {
+        if (!isHanging || call.operation !== 'GetSecretValue') return await next();
+        held.resolve();
+        return undefined;
+      },
+    });
+    const { version } = await rotate();
+    await step('createSecret', version);
+    isHanging = true;
+    const own = new FakeClock({ startsAt: clock.now() });
+    const event = { Step: 'testSecret', SecretId: TOKEN_SECRET, ClientRequestToken: version };
+    const outcome = container({ clock: own }).send(event, 10_000);
+    await held.promise;
+    own.advance(10_000);
+
+    await expect(outcome).rejects.toMatchObject({
+      code: 'DEADLINE_EXCEEDED',
+      what: 'Not enough time was left: the rotation step testSecret took too long.',
+    });
+  });
+
+  it('that D1 has nothing for, of a secret that has no token yet, does not put anything either', async () => {
+    const { sandbox, rotate, step } = await open({
+      byHand: true,
+      d1Intercept: async (_request, next) => {
+        const answer = await next();
+        return { ...answer, body: JSON.stringify({ ...JSON.parse(answer.body), expires_in: 0 }) };
+      },
+    });
+    const { version } = await rotate();
+
+    await expect(step('createSecret', version)).rejects.toMatchObject({
+      code: 'ROTATION_FAILED',
+      what: 'The rotation failed: D1 gave a token without life.',
+    });
     expect(sandbox.calls.count('secretsmanager', 'PutSecretValue')).toBe(0);
   });
 });

@@ -20,7 +20,12 @@ afterEach(async () => {
 });
 
 /** How a rotation is refused: with the code, and this in the sentence. */
-const refusal = (what: string) => ({ code: 'ROTATION_REFUSED', what: expect.stringContaining(what), retryable: false });
+const refusal = (what: string) => ({
+  code: 'ROTATION_REFUSED',
+  what: `The rotation step was refused: ${what}.`,
+  remedy: 'Let Secrets Manager start the rotation (RotateSecret) on the token secret; do not send the steps by hand.',
+  retryable: false,
+});
 
 describe('a rotation', () => {
   describe.each([
@@ -187,7 +192,9 @@ describe('a rotation', () => {
       const before = await storedToken(sandbox);
       const unknown = randomUUID();
 
-      await expect(step(name, unknown)).rejects.toMatchObject(refusal(`the secret has no version ${unknown}`));
+      await expect(step(name, unknown)).rejects.toMatchObject(
+        refusal(`the secret has no version ${unknown} with a staging label`),
+      );
       expect(await storedToken(sandbox)).toEqual(before);
     });
 
