@@ -291,8 +291,8 @@ export const teeth: readonly Tooth[] = [
   {
     what: 'a rotation moves the label from whatever is current, and not from what it compared',
     file: 'src/broker/rotation.ts',
-    from: 'const from = current.versionId ?? holderOf(CURRENT, labels);',
-    to: 'const from = holderOf(CURRENT, await labelsOf(request, signal));',
+    from: '{ from: current.versionId, to: versionId }',
+    to: '{ from: holderOf(CURRENT, await labelsOf(request, signal)), to: versionId }',
   },
 ];
 

@@ -57,7 +57,7 @@ export function createRotation({ store, obtain, clock }: { store: TokenStore; ob
           await usablePending(request, signal);
           return step;
         case 'finishSecret':
-          return finishSecret(request, labels, signal);
+          return finishSecret(request, signal);
       }
     });
   };
@@ -109,27 +109,22 @@ export function createRotation({ store, obtain, clock }: { store: TokenStore; ob
     }
   }
 
-  async function finishSecret(request: RotationRequest, described: Record<string, string[]>, signal: AbortSignal) {
+  async function finishSecret(request: RotationRequest, signal: AbortSignal) {
     const versionId = request.clientRequestToken;
     const pending = await usablePending(request, signal);
-    let labels = described;
     for (let move = 1; ; move += 1) {
       const current = await store.read(signal);
-      // The same step was invoked twice at once, and the other one has done it.
+      // The same step was invoked twice at once, and the other one has done it; or the answer to our move was lost.
       if (current.versionId === versionId) break;
       if (current.record && overtakes(current.record, pending)) {
         await unlabel(request, [PENDING], signal);
         return 'overtaken';
       }
       // Only from the version that was compared: a tick may have stored a newer token since.
-      const from = current.versionId ?? holderOf(CURRENT, labels);
-      if (await store.moveLabel(CURRENT, { from, to: versionId }, signal)) break;
-      labels = await labelsOf(request, signal);
-      // The move was made, and its answer was lost.
-      if (holderOf(CURRENT, labels) === versionId) break;
+      if (await store.moveLabel(CURRENT, { from: current.versionId, to: versionId }, signal)) break;
       if (move >= MOVES) throw labelsMoved();
     }
-    labels = await labelsOf(request, signal);
+    const labels = await labelsOf(request, signal);
     await unlabel(request, labels[versionId] ?? [], signal);
     return 'finishSecret';
   }

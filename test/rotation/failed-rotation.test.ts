@@ -234,7 +234,7 @@ describe('a rotation', () => {
 
     it('again and again, gives way after three tries; repeated, it ends well', async () => {
       let isRacing = true;
-      const { sandbox, container, rotate, labels, reports } = await open({
+      const { sandbox, container, rotate, step, labels, reports } = await open({
         awsIntercept: async (call, next, response) => {
           if (isRacing && isFinish(call, next, response)) await somebodyMovesCurrent(sandbox);
           return await next();
@@ -251,6 +251,7 @@ describe('a rotation', () => {
       });
       expect(sandbox.calls.count('secretsmanager', 'UpdateSecretVersionStage')).toBe(3);
       expect((await labels())['AWSPENDING']).toBe(version);
+      await expect(step('finishSecret', version)).rejects.toMatchObject({ code: 'ROTATION_FAILED', retryable: true });
 
       isRacing = false;
       expect((await rotate(version)).outcome).toBe('succeeded');

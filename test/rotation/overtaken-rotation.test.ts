@@ -154,6 +154,21 @@ describe('a rotation whose token is no newer than the current one', () => {
     expect(await labels()).toEqual({ AWSCURRENT: current.versionId });
   });
 
+  it('keeps the first record of the token that D1 gives again', async () => {
+    const { sandbox, clock, container, rotate, step } = await open({ byHand: true, tokenReuseUntilSeconds: 0 });
+    await container().tick();
+    const { record } = await storedToken(sandbox);
+    clock.advance(100_000);
+    const { version } = await rotate();
+    await step('createSecret', version);
+    const pending = await sandbox.secretsManager.handle('GetSecretValue', {
+      SecretId: TOKEN_SECRET,
+      VersionId: version,
+    });
+
+    expect(JSON.parse(String(pending['SecretString'])).obtained_at).toBe(record['obtained_at']);
+  });
+
   it('leaves the way free for the next rotation', async () => {
     const { clock, container, rotate, step, labels } = await open({ byHand: true });
     await container().tick();
@@ -167,6 +182,40 @@ describe('a rotation whose token is no newer than the current one', () => {
 
     expect(lastReason()).toBe('finishSecret');
     expect(await labels()).toMatchObject({ AWSCURRENT: next.version });
+  });
+});
+
+describe('a step', () => {
+  it.each(['createSecret', 'setSecret', 'testSecret', 'finishSecret'])('%s is told by its name', async (name) => {
+    const { rotate, step } = await open({ byHand: true });
+    const { version } = await rotate();
+    if (name !== 'createSecret') await step('createSecret', version);
+    output.clear();
+    await step(name, version);
+
+    expect(lastReason()).toBe(name);
+    const measured = output.logs().at(-1)?.['step_milliseconds'];
+    if (name === 'createSecret') expect(measured).toHaveProperty('write_secret');
+  });
+
+  it('takes a label that was left behind off its own version only when it is the last one', async () => {
+    let denying = true;
+    const { container, rotate, step, labels } = await open({
+      byHand: true,
+      awsIntercept: async (call, next) => {
+        if (denying && takesPendingOff(call)) throw new AwsError('AccessDeniedException', 'not now');
+        return await next();
+      },
+    });
+    const { version_id: first } = await container().tick();
+    const { version } = await rotate();
+    await step('createSecret', version);
+    await expect(step('finishSecret', version)).rejects.toMatchObject({ code: 'TOKEN_STORE_DENIED' });
+    denying = false;
+    for (const name of ['createSecret', 'setSecret', 'testSecret']) await step(name, version);
+    expect(await labels()).toEqual({ AWSCURRENT: version, AWSPREVIOUS: first, AWSPENDING: version });
+    await step('finishSecret', version);
+    expect(await labels()).toEqual({ AWSCURRENT: version, AWSPREVIOUS: first });
   });
 });
 

@@ -56,6 +56,8 @@ describe('a rotation', () => {
       expect(sandbox.calls.count('kms', 'Sign')).toBe(1);
       expect(sandbox.calls.count('d1')).toBe(1);
       expect(sandbox.calls.count('secretsmanager', 'PutSecretValue')).toBe(1);
+      const moved = sandbox.calls.count('secretsmanager', 'UpdateSecretVersionStage');
+      expect(moved).toBe(finishRemovesPending ? 1 : 2);
       // The pending one is read by each of the three steps that need it.
       const ofToken = ({ input }: { input: Record<string, unknown> }) => input['SecretId'] === TOKEN_SECRET;
       expect(sandbox.calls.count('secretsmanager', 'GetSecretValue', ofToken)).toBe(5);
