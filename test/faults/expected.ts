@@ -458,7 +458,7 @@ move_label, once: refuse
   finishSecret:      TOKEN_STORE_DENIED old+pending 1·2·1 0s
 
 move_label, once: reset lost
-  finishSecret:      done new 3·2·3 0s
+  finishSecret:      done new 2·3·3 0s
 
 move_label, once: garbage
   finishSecret:      TOKEN_STORE_UNAVAILABLE old+pending 1·2·1 0s
@@ -481,8 +481,11 @@ move_label, always: garbage
 remove_label, once: delay
   finishSecret:      done new 2·2·2 3s
 
-remove_label, once: throttle unavailable reset lost hang
+remove_label, once: throttle unavailable hang
   finishSecret:      done new 2·2·3 0s
+
+remove_label, once: reset lost
+  finishSecret:      done new 3·2·3 0s
 
 remove_label, once: refuse
   finishSecret:      TOKEN_STORE_DENIED new+label 2·2·2 0s
