@@ -220,4 +220,18 @@ describe('The time of shared work', () => {
     launches[0]?.land('still good');
     expect(await latecomer).toBe('still good');
   });
+
+  it('can be waited for until its end, also when it fails', async () => {
+    const { work, join, launches } = setUp(60_000);
+    const joined = join(60_000);
+    const order: string[] = [];
+    const settled = work.settled().then(() => order.push('settled'));
+    const failed = joined.catch(() => order.push('failed'));
+    await new Promise(setImmediate);
+    expect(order).toEqual([]);
+    launches[0]?.crash(new Error('it broke'));
+    await Promise.all([settled, failed]);
+    expect(order.toSorted()).toEqual(['failed', 'settled']);
+    await work.settled();
+  });
 });

@@ -23,6 +23,8 @@ describe('A token record', () => {
   it('may have been obtained by a clock that was between two seconds: one second of rounding is allowed', () => {
     const rounded = sampleRecord({ expires_in: 899.4, expires_at: 1_795_000_900 });
     expect(parse(rounded)).toEqual({ record: rounded });
+    const aWholeSecond = sampleRecord({ expires_at: sampleRecord().obtained_at + 900 + 1 });
+    expect(parse(aWholeSecond)).toEqual({ record: aWholeSecond });
   });
 
   it.each([
