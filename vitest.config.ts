@@ -3,6 +3,8 @@ import { defineConfig } from 'vitest/config';
 /** `npm test` runs the project `unit`; the other two need Python 3, and have a script each. */
 export default defineConfig({
   test: {
+    // vitest leaves one processor to itself, which on two is half of them.
+    maxWorkers: '100%',
     coverage: {
       provider: 'v8',
       include: ['src/**/*.ts'],

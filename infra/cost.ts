@@ -47,7 +47,7 @@ export const assumptions = {
   refreshSeconds: 0.5,
   /** What the function prints, metrics included. */
   logBytesOfIdleTick: 985,
-  logBytesOfRefresh: 1_345,
+  logBytesOfRefresh: 1_080,
   /** The lines START, END and REPORT, which Lambda writes. */
   logBytesOfLambda: 300,
   alarms: 6,
