@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { mkdtemp, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { bundleCli } from '../infra/bundle-cli.ts';
+import { bundleCli } from '../infra/bundle/bundle-cli.ts';
 import { bundleHandler } from '../sandbox/bundle.ts';
 import { startContainer } from '../sandbox/lambda/container.ts';
 import { startSandbox } from '../sandbox/sandbox.ts';

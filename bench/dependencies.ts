@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build } from 'esbuild';
-import bundleOptions from '../esbuild.config.js';
+import bundleOptions from '../infra/bundle/esbuild.config.js';
 import { median } from './statistics.ts';
 import { dependencyTable } from './tables.ts';
 

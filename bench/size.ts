@@ -3,7 +3,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { build } from 'esbuild';
-import bundleOptions from '../esbuild.config.js';
+import bundleOptions from '../infra/bundle/esbuild.config.js';
 
 const root = join(import.meta.dirname, '..');
 const packageFolder = join(root, '.osls', '.serverless');

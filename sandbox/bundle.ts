@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { build } from 'esbuild';
-import bundleOptions from '../esbuild.config.js';
+import bundleOptions from '../infra/bundle/esbuild.config.js';
 
 const root = join(import.meta.dirname, '..');
 

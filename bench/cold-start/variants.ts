@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { build } from 'esbuild';
-import bundleOptions from '../../esbuild.config.js';
+import bundleOptions from '../../infra/bundle/esbuild.config.js';
 import { bundleHandler } from '../../sandbox/bundle.ts';
 
 export interface Variant {

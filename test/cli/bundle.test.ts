@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build } from 'esbuild';
 import { expect, it, onTestFinished } from 'vitest';
-import bundleOptions from '../../esbuild.config.js';
-import { bundleCli } from '../../infra/bundle-cli.ts';
+import { bundleCli } from '../../infra/bundle/bundle-cli.ts';
+import bundleOptions from '../../infra/bundle/esbuild.config.js';
 import { runFile } from './operated-bank.ts';
 
 const root = join(import.meta.dirname, '..', '..');

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { build } from 'esbuild';
-import esbuildOptions from '../../../esbuild.config.js';
+import esbuildOptions from '../../../infra/bundle/esbuild.config.js';
 import { CONSUMER_ROLE } from './deployment.ts';
 import { ACCOUNT_ID } from './ministack.ts';
 import type { Outputs, Template } from './package-service.ts';

@@ -17,9 +17,11 @@ const options = {
   keepNames: true,
   sourcemap: 'external',
   alias: {
-    '@aws-sdk/credential-provider-node': fileURLToPath(new URL('src/aws/environment-credentials.ts', import.meta.url)),
-    '@smithy/core/event-streams': fileURLToPath(new URL('src/aws/never-loaded.ts', import.meta.url)),
-    bowser: fileURLToPath(new URL('src/aws/never-loaded.ts', import.meta.url)),
+    '@aws-sdk/credential-provider-node': fileURLToPath(
+      new URL('../../src/aws/environment-credentials.ts', import.meta.url),
+    ),
+    '@smithy/core/event-streams': fileURLToPath(new URL('../../src/aws/never-loaded.ts', import.meta.url)),
+    bowser: fileURLToPath(new URL('../../src/aws/never-loaded.ts', import.meta.url)),
   },
   // Some dependencies are CommonJS and call `require`, which an ES module does not have.
   banner: {
