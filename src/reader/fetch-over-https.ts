@@ -86,8 +86,13 @@ function bodyOf(answer: HttpsAnswer, dressed: (thrown: unknown) => unknown): Rea
 export function asFetchError(thrown: unknown, timeoutMilliseconds: number | undefined): unknown {
   if (!(thrown instanceof HttpsFailure)) return thrown;
   if (thrown.kind === 'TIMED_OUT') return timedOut(timeoutMilliseconds);
-  return Object.assign(new TypeError(`fetch failed: ${thrown.code}`), { code: thrown.code });
+  const hungUp = thrown.kind === 'NETWORK' && thrown.certificateRefused && !thrown.reusedSocket;
+  return fetchError(thrown.code, hungUp ? 'no answer, as when D1 refuses a client certificate' : undefined);
 }
+
+/** @param hint What the code does not say. */
+export const fetchError = (code: string, hint?: string): TypeError =>
+  Object.assign(new TypeError(`fetch failed: ${code}${hint === undefined ? '' : ` (${hint})`}`), { code });
 
 /** What `AbortSignal.timeout` would have aborted with. */
 export const timedOut = (milliseconds: number | undefined) =>

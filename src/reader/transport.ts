@@ -1,6 +1,6 @@
 import type { Agent } from 'node:https';
 import { HttpsFailure } from '../shared/https-failure.ts';
-import { asFetchError, fetchOverHttps, isStreamed, timedOut } from './fetch-over-https.ts';
+import { asFetchError, fetchError, fetchOverHttps, isStreamed, timedOut } from './fetch-over-https.ts';
 import { dropFree, type MutualTls } from './mutual-tls.ts';
 import type { Fetch, Settings } from './options.ts';
 
@@ -44,21 +44,28 @@ function overHttps({ clock, requestTimeoutMilliseconds }: Settings, mutualTls: M
     }
   };
 
-  /** @returns What to send the request again with, once; nothing when that could do what was done already. */
+  /**
+   * @returns What to send the request again with, once; nothing when that could do what was done already.
+   * @throws TypeError when there is another certificate, and the request can't be sent again all the same.
+   */
   async function agentForAgain(failure: unknown, agent: Agent, init: RequestInit): Promise<Agent | undefined> {
-    if (!(failure instanceof HttpsFailure) || failure.answered || isStreamed(init.body)) return undefined;
-    const { kind, reusedSocket, certificateRefused, untrusted } = failure;
-    const isIdempotent = IDEMPOTENT.has(init.method ?? 'GET');
+    if (!(failure instanceof HttpsFailure) || failure.answered) return undefined;
+    const { kind, code, reusedSocket, certificateRefused, untrusted } = failure;
+    const isSpent = isStreamed(init.body);
+    // A handshake that failed has carried no request; who just hangs up may have read one.
+    const mayBeDone = kind === 'NETWORK' && !IDEMPOTENT.has(init.method ?? 'GET');
     if (kind === 'NETWORK' && reusedSocket) {
-      if (!isIdempotent) return undefined;
+      if (mayBeDone || isSpent) return undefined;
       // The server had closed it while the process was frozen, and so perhaps all others.
       dropFree(agent);
       return agent;
     }
     if (!certificateRefused && !untrusted) return undefined;
+    // Also for a request that can't be sent again: the next one shows what the secret holds now.
     const other = await mutualTls.insteadOf(agent, { signal: init.signal });
-    // A handshake that failed has carried no request; who just hangs up may have read one.
-    return kind === 'NETWORK' && !isIdempotent ? undefined : other;
+    if (!other || !(mayBeDone || isSpent)) return other;
+    const why = mayBeDone ? 'it may have been carried out' : 'its body is spent';
+    throw fetchError(code, `not sent again: ${why}; the next request shows the certificate that the secret holds now`);
   }
 }
 

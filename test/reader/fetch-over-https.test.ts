@@ -496,14 +496,21 @@ describe('a client certificate that D1 refuses, or a CA bundle that D1 has outgr
   );
 
   it('is read again for a POST too, which is not sent twice where D1 just hung up', async () => {
-    const { world, send } = await refusing();
-    await failureOf(send());
+    const { world, send, server } = await refusing();
+    expect((await failureOf(send({ method: 'POST', body: 'text' }))).message).toBe(
+      'fetch failed: ECONNRESET (no answer, as when D1 refuses a client certificate)',
+    );
     world.secret = fresh;
     world.now += 60_000;
     const post = { method: 'POST', body: 'text' };
-    expect(await failureOf(send(post))).toMatchObject({ code: 'ECONNRESET' });
+    expect(await failureOf(send(post))).toMatchObject({
+      code: 'ECONNRESET',
+      message:
+        'fetch failed: ECONNRESET (not sent again: it may have been carried out; the next request shows the certificate that the secret holds now)',
+    });
     expect((await send(post)).status).toBe(200);
     expect(world.reads).toBe(3);
+    expect(server.requests).toHaveLength(1);
   });
 
   it('is read again once for many requests', async () => {
