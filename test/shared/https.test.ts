@@ -276,4 +276,18 @@ describe('a server that is not to be trusted', () => {
     expect(failure).toMatchObject({ kind: 'UNTRUSTED', untrusted: true, certificateRefused: false });
     expect(server.requests).toHaveLength(0);
   });
+
+  it('gets no connection ahead of a request either', async () => {
+    vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0');
+    vi.spyOn(process, 'emitWarning').mockImplementation(() => {});
+    const server = await serve(() => {});
+    const agent = await agentFor(stranger);
+    // As the broker opens one while KMS signs: no request has a say in it.
+    const socket = agent.createConnection({ ...agent.options, host: 'localhost', port: server.port });
+    const outcome = await new Promise((resolve) =>
+      socket?.on('error', resolve).on('secureConnect', () => resolve('it is open')),
+    );
+    socket?.destroy();
+    expect(outcome).toMatchObject({ code: expect.stringMatching(/^(SELF_SIGNED|UNABLE_TO)/) });
+  });
 });
