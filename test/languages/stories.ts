@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { BROKER_FUNCTION } from '../../sandbox/sandbox.ts';
 import { type Consumer, ISSUER_ID, openConsumer } from '../reader/open-consumer.ts';
 import { storedToken } from '../support/bank.ts';
-import { BROKER_FUNCTION, startLambdaEndpoint } from './lambda-endpoint.ts';
 import { type Program, type SampleProcess, startSample } from './sample-process.ts';
 
 interface Stage {
@@ -189,11 +189,9 @@ async function recordAsOfNow({ bank, stored }: Consumer): Promise<Record<string,
 export async function tellStory(story: Story, program: Program): Promise<void> {
   const consumer = await openConsumer();
   const { sandbox } = consumer.bank;
-  const lambda = await startLambdaEndpoint(consumer.lambda);
   const { D1_TOKEN_SECRET_ID = '', D1_CLIENT_CERTIFICATE_SECRET_ID = '', AWS_ENDPOINT_URL = '' } = sandbox.environment;
   const sample = startSample(program, {
     AWS_ENDPOINT_URL,
-    AWS_ENDPOINT_URL_LAMBDA: lambda.url,
     AWS_REGION: 'eu-west-1',
     AWS_DEFAULT_REGION: 'eu-west-1',
     AWS_ACCESS_KEY_ID: 'sandbox',
@@ -223,7 +221,6 @@ export async function tellStory(story: Story, program: Program): Promise<void> {
     throw new Error(`${why}\nIt wrote:\n${output}`);
   } finally {
     await sample.end().catch(() => {});
-    await lambda.close();
     await consumer.close();
   }
 }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { Agent } from 'node:https';
 import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import { functionError } from '../../sandbox/aws/lambda/function-error.ts';
 import { type Answer, AwsError } from '../../sandbox/aws/server.ts';
 import { CLIENT_CERTIFICATE_SECRET, ISSUER_ID, type SandboxOptions, TOKEN_SECRET } from '../../sandbox/sandbox.ts';
 import {
@@ -11,7 +12,7 @@ import {
   type TokenReaderOptions,
 } from '../../src/reader/reader.ts';
 import type { Clock } from '../../src/shared/clock.ts';
-import { type Bank, type Container, openBank, storedToken } from '../support/bank.ts';
+import { type Bank, openBank, storedToken } from '../support/bank.ts';
 
 /** A clock beside the bank's: as far off as `skewSeconds` says, whose sleeps end when the test says so. */
 export class ConsumerClock implements Clock {
@@ -90,8 +91,15 @@ export const denied = async (): Promise<never> => {
 export async function openConsumer(options: Omit<SandboxOptions, 'clock' | 'awsIntercept'> = {}): Promise<Consumer> {
   let brokerAtWork = 0;
   let reads = 0;
+  const invocations: Record<string, unknown>[] = [];
+  /** The broker's function, also behind the sandbox's own Invoke, which who is no SDK client of this process calls. */
+  const invoke = async (event: Record<string, unknown>): Promise<unknown> => {
+    invocations.push(event);
+    return consumer.brokerFault?.(event) ?? atWork(() => broker.send(event));
+  };
   const bank = await openBank({
     ...options,
+    brokerFunction: (event) => invoke(event as Record<string, unknown>),
     awsIntercept: async (call, next, response) => {
       if (consumer.dated) response.setHeader('date', new Date(bank.clock.now()).toUTCString());
       else response.sendDate = false;
@@ -112,8 +120,7 @@ export async function openConsumer(options: Omit<SandboxOptions, 'clock' | 'awsI
       brokerAtWork -= 1;
     }
   };
-  const invocations: Record<string, unknown>[] = [];
-  const lambda = brokerClient(broker, atWork, invocations, () => consumer.brokerFault);
+  const lambda = lambdaClient(invoke);
   const clock = new ConsumerClock(bank.clock);
   const agents: Agent[] = [];
   const warnings: TokenReaderError[] = [];
@@ -175,24 +182,19 @@ export async function openConsumer(options: Omit<SandboxOptions, 'clock' | 'awsI
   return consumer;
 }
 
-function brokerClient(
-  broker: Container,
-  atWork: <T>(work: () => Promise<T>) => Promise<T>,
-  invocations: Record<string, unknown>[],
-  fault: () => Consumer['brokerFault'],
-): AwsClient {
+function lambdaClient(invoke: (event: Record<string, unknown>) => Promise<unknown>): AwsClient {
   return {
     send: async (command) => {
       const { input } = command as { input: { Payload: string } };
-      const event = JSON.parse(input.Payload);
-      invocations.push(event);
       try {
-        const answer = await (fault()?.(event) ?? atWork(() => broker.send(event)));
-        return { StatusCode: 200, Payload: Buffer.from(JSON.stringify(answer)) };
+        return { StatusCode: 200, Payload: Buffer.from(JSON.stringify(await invoke(JSON.parse(input.Payload)))) };
       } catch (error) {
         if (!(error instanceof Error) || '$metadata' in error) throw error;
-        const report = { errorType: error.name, errorMessage: error.message, trace: [] };
-        return { StatusCode: 200, FunctionError: 'Unhandled', Payload: Buffer.from(JSON.stringify(report)) };
+        return {
+          StatusCode: 200,
+          FunctionError: 'Unhandled',
+          Payload: Buffer.from(JSON.stringify(functionError(error))),
+        };
       }
     },
   };
