@@ -1,13 +1,8 @@
-import type { KMSClient } from '@aws-sdk/client-kms';
-import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import type { Sign } from './assertion/kms-signer.ts';
-import type { Config } from './config.ts';
-import type { Clock } from './shared/clock.ts';
-import type { Random } from './shared/random.ts';
 import { certificateFromSecret } from './token-endpoint/client-certificate-source.ts';
 import { createTokenEndpoint, type TokenEndpoint } from './token-endpoint/token-endpoint.ts';
 import { createTokenStore, type TokenStore } from './token-store/token-store.ts';
-import type { Trial } from './trial/trial.ts';
+import type { Trial, World } from './trial/trial.ts';
 
 /** What speaks to the world outside for one container: KMS, D1 and Secrets Manager. The simulator brings its own. */
 export interface Parts {
@@ -19,19 +14,8 @@ export interface Parts {
 }
 
 /** The parts as they are in Lambda. */
-export function createParts({
-  config,
-  kms,
-  secretsManager,
-  clock,
-  random,
-}: {
-  config: Config;
-  kms: Pick<KMSClient, 'send'>;
-  secretsManager: Pick<SecretsManagerClient, 'send'>;
-  clock: Clock;
-  random: Random;
-}): Parts {
+export function createParts(world: World): Parts {
+  const { config, kms, secretsManager, clock, random } = world;
   const certificates = certificateFromSecret({
     client: secretsManager,
     secretId: config.clientCertificateSecretId,
@@ -51,7 +35,7 @@ export function createParts({
   });
   const loadTrial = async () => {
     const { createTrial } = await import('./trial/trial.ts');
-    return createTrial({ config, kms, secretsManager, clock, random });
+    return createTrial(world);
   };
   return { sign, tokenEndpoint, store, loadTrial };
 

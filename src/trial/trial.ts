@@ -31,20 +31,17 @@ export interface Trial {
   ): { readonly sign: Sign; readonly tokenEndpoint: TokenEndpoint };
 }
 
+/** What everything that speaks to AWS and D1 is made of. */
+export interface World {
+  readonly config: Config;
+  readonly kms: Pick<KMSClient, 'send'>;
+  readonly secretsManager: Pick<SecretsManagerClient, 'send'>;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
 /** A trial as it is in Lambda. */
-export function createTrial({
-  config,
-  kms,
-  secretsManager,
-  clock,
-  random,
-}: {
-  config: Config;
-  kms: Pick<KMSClient, 'send'>;
-  secretsManager: Pick<SecretsManagerClient, 'send'>;
-  clock: Clock;
-  random: Random;
-}): Trial {
+export function createTrial({ config, kms, secretsManager, clock, random }: World): Trial {
   return {
     writesWithin24Hours: (signal) => writesWithin24Hours(secretsManager, config.tokenSecretId, clock.now(), signal),
     certificate: (which, patience) =>
