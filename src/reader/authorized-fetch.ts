@@ -1,5 +1,6 @@
 import type { Clock } from '../shared/clock.ts';
 import type { AccessToken } from './access-token.ts';
+import type { Settings } from './options.ts';
 import { TokenReaderError } from './reader-error.ts';
 import { type FetchInput, type Outgoing, redirected, takeApart } from './request.ts';
 import type { TokenKeeper } from './token-keeper.ts';
@@ -19,18 +20,12 @@ const PERSONAL_HEADERS = ['authorization', 'proxy-authorization', 'cookie', 'hos
  * that none takes the token along; a request that D1 answers with 401 is repeated once, with another token, if there is one.
  * No request waits for what another was refused: an endpoint that answers 401 whatever it gets is that endpoint's trouble.
  */
-export function createAuthorizedFetch({
-  keeper,
-  transport,
-  allowedOrigins,
-  clock,
-}: {
-  keeper: TokenKeeper;
-  transport: Transport;
-  allowedOrigins: ReadonlySet<string>;
-  clock: Clock;
-}) {
-  return async (input: FetchInput, init?: RequestInit): Promise<Response> => {
+export function createAuthorizedFetch(
+  { allowedOrigins, clock }: Settings,
+  keeper: TokenKeeper,
+  transport: Transport,
+): (input: FetchInput, init?: RequestInit) => Promise<Response> {
+  return async (input, init) => {
     const request = takeApart(input, init);
     if (!allowedOrigins.has(request.url.origin)) throw originNotAllowed(request.url.origin);
     const { signal } = request.init;

@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto';
-import type { Clock } from '../shared/clock.ts';
 import { parseJson } from '../shared/json.ts';
-import type { Random } from '../shared/random.ts';
 import { type AccessToken, readBrokerAnswer } from './access-token.ts';
-import { type AwsClient, clientSettings } from './aws-client.ts';
+import { clientSettings } from './aws-client.ts';
 import { BrokerFailure, foreignAnswer, invocationFailure } from './broker-failure.ts';
+import type { Settings } from './options.ts';
 import { TokenReaderError } from './reader-error.ts';
 import type { ServerClock } from './server-clock.ts';
 
@@ -29,24 +28,11 @@ export type BrokerFunction = ReturnType<typeof createBrokerFunction>;
 /**
  * The broker's Lambda function. `@aws-sdk/client-lambda` is loaded by the first call, and not before.
  *
- * @param client A Lambda client; without one, the SDK's with its settings from the environment.
+ * @param settings Its `lambda`, or without one the SDK's client with its settings from the environment.
  */
-export function createBrokerFunction({
-  functionName,
-  client,
-  timeoutMilliseconds,
-  clock,
-  time,
-  random,
-}: {
-  functionName: string;
-  client: AwsClient | undefined;
-  timeoutMilliseconds: number;
-  clock: Clock;
-  time: ServerClock;
-  random: Random;
-}) {
-  let lambda = client;
+export function createBrokerFunction(settings: Settings, functionName: string, time: ServerClock) {
+  const { brokerTimeoutMilliseconds, clock, random } = settings;
+  let { lambda } = settings;
 
   /**
    * Asks the broker for a token.
@@ -71,7 +57,7 @@ export function createBrokerFunction({
 
   async function invoke(event: BrokerEvent, signal: AbortSignal): Promise<AccessToken> {
     const sdk = await loadLambdaClient();
-    lambda ??= new sdk.LambdaClient(clientSettings(2, timeoutMilliseconds));
+    lambda ??= new sdk.LambdaClient(clientSettings(2, brokerTimeoutMilliseconds));
     const command = new sdk.InvokeCommand({ FunctionName: functionName, Payload: JSON.stringify(event) });
     const sentAt = clock.now();
     const answer = (await lambda.send(command, { abortSignal: signal }).catch((thrown: unknown) => {

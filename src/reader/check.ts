@@ -1,15 +1,14 @@
-import { TokenReaderError } from './reader-error.ts';
-
-/** One part that a reader depends on: tried, it tells why it failed, or nothing. */
-export type Part = () => Promise<TokenReaderError | undefined>;
+import { asReaderError, TokenReaderError, unexpected } from './reader-error.ts';
 
 /**
- * Tries what a living token hides until it is needed: every part, whatever becomes of the others.
+ * Waits for what a living token hides until it is needed: every part, whatever becomes of the others.
  *
  * @throws TokenReaderError with the code of the first part that failed, and a sentence for each.
  */
-export async function checkAll(parts: readonly Part[]): Promise<void> {
-  const failures = (await Promise.all(parts.map((part) => part()))).filter((failure) => failure !== undefined);
+export async function checkAll(parts: readonly unknown[]): Promise<void> {
+  const failures = (await Promise.allSettled(parts)).flatMap((part) =>
+    part.status === 'rejected' ? asReaderError(part.reason, unexpected) : [],
+  );
   const [first] = failures;
   if (!first) return;
   throw new TokenReaderError({

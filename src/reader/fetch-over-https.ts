@@ -1,8 +1,8 @@
 import type { Agent } from 'node:https';
 import { Readable } from 'node:stream';
-import type { Clock } from '../shared/clock.ts';
 import { type HttpsAnswer, httpsRequest } from '../shared/https.ts';
 import { HttpsFailure } from '../shared/https-failure.ts';
+import type { Settings } from './options.ts';
 
 /** What is read before anybody asks: a short body whose reader never comes leaves its connection to the next request. */
 const READ_AHEAD_BYTES = 16 * 1024;
@@ -11,24 +11,14 @@ const READ_AHEAD_BYTES = 16 * 1024;
  * The answer to one request over node:https, because Node's built-in fetch can't be given a client certificate. It follows
  * no redirect and asks for no compression; the rest is as the Fetch standard has it.
  *
- * @throws HttpsFailure; the reason of the signal; the error of a body's stream. While the body is read: what `dressed` makes
- * of that.
+ * @throws HttpsFailure; the reason of the signal; the error of a body's stream. While the body is read, as `asFetchError`.
  */
-export async function fetchOverHttps({
-  agent,
-  url,
-  init: { signal, ...init },
-  timeoutMilliseconds,
-  clock,
-  dressed,
-}: {
-  agent: Agent;
-  url: string;
-  init: RequestInit;
-  timeoutMilliseconds: number | undefined;
-  clock: Clock;
-  dressed: (thrown: unknown) => unknown;
-}): Promise<Response> {
+export async function fetchOverHttps(
+  url: string,
+  { signal, ...init }: RequestInit,
+  agent: Agent,
+  { clock, requestTimeoutMilliseconds: timeoutMilliseconds }: Settings,
+): Promise<Response> {
   // Brings headers and body into their standard form: content type of a form, length of a text. Without the signal: an
   // abort reaches a Request only as long as somebody holds the Request.
   const outgoing = new Request(url, { ...init, redirect: 'manual' });
@@ -44,7 +34,7 @@ export async function fetchOverHttps({
     timeoutMilliseconds,
     clock,
   });
-  const response = responseFrom(answer, outgoing.method, dressed);
+  const response = responseFrom(answer, outgoing.method, timeoutMilliseconds);
   Object.defineProperty(response, 'url', { value: outgoing.url });
   return response;
 }
@@ -52,7 +42,7 @@ export async function fetchOverHttps({
 export const isStreamed = (body: unknown): boolean =>
   body instanceof ReadableStream || (typeof body === 'object' && body !== null && Symbol.asyncIterator in body);
 
-function responseFrom(answer: HttpsAnswer, method: string, dressed: (thrown: unknown) => unknown): Response {
+function responseFrom(answer: HttpsAnswer, method: string, timeoutMilliseconds: number | undefined): Response {
   const { status, rawHeaders } = answer;
   const headers = new Headers();
   for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
@@ -61,10 +51,14 @@ function responseFrom(answer: HttpsAnswer, method: string, dressed: (thrown: unk
   const isEmpty = method === 'HEAD' || [204, 205, 304].includes(status);
   // Read to the end that comes at once: the connection is kept.
   if (isEmpty) answer.next().catch(() => {});
-  return new Response(isEmpty ? null : bodyOf(answer, dressed), { status, statusText: answer.statusText, headers });
+  return new Response(isEmpty ? null : bodyOf(answer, timeoutMilliseconds), {
+    status,
+    statusText: answer.statusText,
+    headers,
+  });
 }
 
-function bodyOf(answer: HttpsAnswer, dressed: (thrown: unknown) => unknown): ReadableStream<Uint8Array> {
+function bodyOf(answer: HttpsAnswer, timeoutMilliseconds: number | undefined): ReadableStream<Uint8Array> {
   return new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
@@ -73,7 +67,7 @@ function bodyOf(answer: HttpsAnswer, dressed: (thrown: unknown) => unknown): Rea
           if (chunk === undefined) controller.close();
           else controller.enqueue(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength));
         } catch (error) {
-          controller.error(dressed(error));
+          controller.error(asFetchError(error, timeoutMilliseconds));
         }
       },
       cancel: () => answer.leave(),

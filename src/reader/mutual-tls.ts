@@ -5,9 +5,9 @@ import {
   type ClientCertificateSource,
   createClientCertificateSource,
 } from '../shared/client-certificate.ts';
-import type { Clock } from '../shared/clock.ts';
 import type { Patience } from '../shared/shared-work.ts';
 import { VerifiedAgent } from '../shared/verified-agent.ts';
+import type { Settings } from './options.ts';
 import { asReaderError, TokenReaderError } from './reader-error.ts';
 
 /** A renewed certificate is in use an hour later at the latest, without a deployment. */
@@ -42,19 +42,11 @@ export const ownAgent = (agent: Agent): MutualTls => ({
  *
  * @param readText One read of the secret.
  */
-export function createMutualTls({
-  secretId,
-  readText,
-  timeoutMilliseconds,
-  clock,
-  warn,
-}: {
-  secretId: string;
-  readText: (signal: AbortSignal) => Promise<string | undefined>;
-  timeoutMilliseconds: number;
-  clock: Clock;
-  warn: (warning: TokenReaderError) => void;
-}): MutualTls {
+export function createMutualTls(
+  { readTimeoutMilliseconds: timeoutMilliseconds, clock, warn }: Settings,
+  secretId: string,
+  readText: (signal: AbortSignal) => Promise<string | undefined>,
+): MutualTls {
   const source: ClientCertificateSource = createClientCertificateSource({
     readText: (signal) =>
       readText(signal).catch((thrown: unknown) => {

@@ -9,11 +9,14 @@ export const D1_ORIGINS: Readonly<Record<D1Environment, string>> = Object.freeze
 });
 
 /** What is wrong with a value that is given, in words that follow the option's name. */
-type Rule = (value: unknown) => string | undefined;
+export type Rule = (value: unknown) => string | undefined;
+
+export const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null;
 
 const MISSING = 'is missing; is the environment variable set?';
 
-const must =
+export const must =
   (what: string, isFine: (value: unknown) => boolean): Rule =>
   (value) =>
     isFine(value) ? undefined : `must be ${what}`;
@@ -26,7 +29,7 @@ const name =
     return value === '' ? MISSING : 'is no name or ARN';
   };
 
-const between = (least: number, most: number): Rule =>
+export const between = (least: number, most: number): Rule =>
   must(`a number, ${least}-${most}`, (value) => typeof value === 'number' && value >= least && value <= most);
 
 const able = (what: string, ...methods: readonly string[]): Rule =>
@@ -66,7 +69,7 @@ const rules: Readonly<Record<keyof TokenReaderOptions, Rule>> = {
   lambda: able('a LambdaClient', 'send'),
   clock: able('an object with now() and sleep()', 'now', 'sleep'),
   random: able('an object with fraction() and uuid()', 'fraction', 'uuid'),
-  env: must('an object', (value) => typeof value === 'object' && value !== null),
+  env: must('an object', isObject),
 };
 
 export const optionNames = Object.keys(rules) as readonly (keyof TokenReaderOptions)[];
@@ -81,22 +84,24 @@ const atMostOne: readonly (readonly (keyof TokenReaderOptions)[])[] = [
 
 /** Every fault of a reader's options, each in words that hold no value. */
 export function faultsIn(options: unknown): string[] {
-  if (typeof options !== 'object' || options === null) return ['they must be an object with a secretId'];
-  const given = options as Readonly<Record<string, unknown>>;
-  const isGiven = (option: string) => given[option] !== undefined;
-  const faults = isGiven('secretId') ? [] : [`secretId ${MISSING}`];
-  for (const option of optionNames.filter(isGiven)) {
-    const why = rules[option](given[option]);
-    if (why !== undefined) faults.push(`${option} ${why}`);
-  }
+  if (!isObject(options)) return ['they must be an object with a secretId'];
+  const faults = options['secretId'] === undefined ? [`secretId ${MISSING}`] : [];
+  faults.push(...faultsBy(rules, options));
   for (const group of atMostOne) {
-    const taken = group.filter(isGiven);
+    const taken = group.filter((option) => options[option] !== undefined);
     if (taken.length > 1) faults.push(`only one of ${taken.join(', ')} can be used`);
   }
-  for (const field of Object.keys(given)) {
-    if (!Object.hasOwn(rules, field)) faults.push(`${/^\w{1,40}$/.exec(field)?.[0] ?? 'an option'} is not known`);
-  }
   return faults;
+}
+
+/** What breaks its rule, or has none. */
+export function faultsBy(rules: Readonly<Record<string, Rule>>, given: Readonly<Record<string, unknown>>): string[] {
+  return Object.entries(given).flatMap(([option, value]) => {
+    const rule = Object.hasOwn(rules, option) ? rules[option] : undefined;
+    if (!rule) return `${/^\w{1,40}$/.exec(option)?.[0] ?? 'an option'} is not known`;
+    const why = value === undefined ? undefined : rule(value);
+    return why === undefined ? [] : `${option} ${why}`;
+  });
 }
 
 function isHttpsOrigin(value: unknown): boolean {

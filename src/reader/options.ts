@@ -65,27 +65,29 @@ export interface TokenReaderOptions {
   readonly env?: Readonly<Record<string, string | undefined>> | undefined;
 }
 
-export interface Settings {
+const defaults = {
+  minRemainingSeconds: 30,
+  refreshAheadSeconds: 180,
+  readTimeoutMilliseconds: 5_000,
+  brokerTimeoutMilliseconds: 20_000,
+  clock: systemClock,
+  random: systemRandom,
+} satisfies Partial<TokenReaderOptions>;
+
+type Given = 'brokerFunctionName' | 'clientCertificateSecretId' | 'agent' | 'dispatcher' | 'secretsManager' | 'lambda';
+
+/** The options with their defaults, as the reader's parts take them. */
+export interface Settings
+  extends Pick<TokenReaderOptions, Given>,
+    Readonly<{ [name in keyof typeof defaults]: NonNullable<TokenReaderOptions[name]> }> {
   readonly secretId: string;
-  readonly brokerFunctionName: string | undefined;
-  readonly minRemainingSeconds: number;
-  readonly refreshAheadSeconds: number;
-  readonly readTimeoutMilliseconds: number;
-  readonly brokerTimeoutMilliseconds: number;
   /** Asked for each read: Lambda sets the session token when the container starts, a test when it likes. */
   readonly secretsExtension: () => SecretsExtension | undefined;
   readonly allowedOrigins: ReadonlySet<string>;
-  readonly clientCertificateSecretId: string | undefined;
-  readonly agent: Agent | undefined;
-  readonly dispatcher: object | undefined;
-  readonly fetch: Fetch | undefined;
+  readonly fetch?: Fetch | undefined;
   /** `undefined`: no limit. */
   readonly requestTimeoutMilliseconds: number | undefined;
   readonly warn: (warning: TokenReaderError) => void;
-  readonly secretsManager: AwsClient | undefined;
-  readonly lambda: AwsClient | undefined;
-  readonly clock: Clock;
-  readonly random: Random;
 }
 
 /**
@@ -96,27 +98,15 @@ export interface Settings {
 export function readOptions(options: TokenReaderOptions): Settings {
   const faults = faultsIn(options);
   if (faults.length > 0) throw optionsInvalid(faults);
-  const { onWarning, env = process.env, requestTimeoutMilliseconds = 30_000 } = options;
+  const { useSecretsExtension, onWarning, env = process.env, requestTimeoutMilliseconds = 30_000 } = options;
+  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
   return Object.freeze({
-    // Without it there is a fault.
-    secretId: options.secretId ?? '',
-    brokerFunctionName: options.brokerFunctionName,
-    minRemainingSeconds: options.minRemainingSeconds ?? 30,
-    refreshAheadSeconds: options.refreshAheadSeconds ?? 180,
-    readTimeoutMilliseconds: options.readTimeoutMilliseconds ?? 5_000,
-    brokerTimeoutMilliseconds: options.brokerTimeoutMilliseconds ?? 20_000,
-    secretsExtension: () => (options.useSecretsExtension ? extensionIn(env) : undefined),
+    ...defaults,
+    ...(given as { secretId: string; fetch?: Fetch }),
+    secretsExtension: () => (useSecretsExtension ? extensionIn(env) : undefined),
     allowedOrigins: originsIn(options),
-    clientCertificateSecretId: options.clientCertificateSecretId,
-    agent: options.agent,
-    dispatcher: options.dispatcher,
-    fetch: options.fetch as Fetch | undefined,
     requestTimeoutMilliseconds: requestTimeoutMilliseconds === false ? undefined : requestTimeoutMilliseconds,
     warn: (warning: TokenReaderError) => tell(onWarning, warning),
-    secretsManager: options.secretsManager,
-    lambda: options.lambda,
-    clock: options.clock ?? systemClock,
-    random: options.random ?? systemRandom,
   });
 }
 

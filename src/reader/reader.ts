@@ -5,10 +5,9 @@ import { createAuthorizedFetch } from './authorized-fetch.ts';
 import { type AwsClient, clientSettings } from './aws-client.ts';
 import { brokerTooLate } from './broker-failure.ts';
 import { createBrokerFunction } from './broker-function.ts';
-import { checkAll, type Part } from './check.ts';
+import { checkAll } from './check.ts';
 import { createMutualTls, type MutualTls, ownAgent } from './mutual-tls.ts';
 import { readOptions, type Settings, type TokenReaderOptions } from './options.ts';
-import { asReaderError, unexpected } from './reader-error.ts';
 import type { FetchInput } from './request.ts';
 import { ServerClock } from './server-clock.ts';
 import { TokenKeeper } from './token-keeper.ts';
@@ -72,28 +71,22 @@ export function createTokenReader(options: TokenReaderOptions): TokenReader {
   return Object.freeze({
     token: (wish?: TokenOptions) => keeper.token(wish),
     check: () => checkAll(partsOf(settings, client)),
-    fetch: createAuthorizedFetch({ keeper, transport, allowedOrigins: settings.allowedOrigins, clock: settings.clock }),
+    fetch: createAuthorizedFetch(settings, keeper, transport),
   });
 }
 
 /** Parts of their own, with nothing in memory; and not through the extension, which is a memory too. */
-function partsOf(settings: Settings, client: AwsClient): readonly Part[] {
+function partsOf(settings: Settings, client: AwsClient): readonly unknown[] {
   const time = new ServerClock(settings.clock);
   const secret = new TokenSource({ ...settings, secretsExtension: () => undefined }, client, time);
-  const broker = createBroker(settings, time);
-  const connections = createConnections(settings, client, time);
-  const failureOf = (work: Promise<unknown>) =>
-    work.then(
-      () => undefined,
-      (thrown: unknown) => asReaderError(thrown, unexpected),
-    );
+  const read = async () => {
+    const result = await secret.read(() => false);
+    if ('failure' in result) throw result.failure;
+  };
   return [
-    async () => {
-      const read = await secret.read(() => false);
-      return 'failure' in read ? read.failure : undefined;
-    },
-    async () => broker && failureOf(broker.token({ minRemainingSeconds: 0 })),
-    async () => connections && failureOf(connections.agent({})),
+    read(),
+    createBroker(settings, time)?.token({ minRemainingSeconds: 0 }),
+    createConnections(settings, client, time)?.agent({}),
   ];
 }
 
@@ -108,16 +101,15 @@ function lazySecretsManager({ readTimeoutMilliseconds }: Settings): AwsClient {
 }
 
 function createBroker(settings: Settings, time: ServerClock): BrokerSource | undefined {
-  const { brokerFunctionName: functionName, brokerTimeoutMilliseconds: timeoutMilliseconds, clock, random } = settings;
+  const { brokerFunctionName: functionName, brokerTimeoutMilliseconds: timeoutMilliseconds, clock } = settings;
   if (functionName === undefined) return undefined;
-  const ask = createBrokerFunction({ functionName, client: settings.lambda, timeoutMilliseconds, clock, time, random });
   const tooLate = () => brokerTooLate(functionName, timeoutMilliseconds);
+  const ask = createBrokerFunction(settings, functionName, time);
   return new BrokerSource(ask, new SharedWork(clock, tooLate, timeoutMilliseconds));
 }
 
 function createConnections(settings: Settings, client: AwsClient, time: ServerClock): MutualTls | undefined {
-  const { clientCertificateSecretId: secretId, readTimeoutMilliseconds: timeoutMilliseconds, clock, warn } = settings;
+  const { clientCertificateSecretId: secretId, clock } = settings;
   if (secretId === undefined) return settings.agent && ownAgent(settings.agent);
-  const readText = (signal: AbortSignal) => readSecretText({ client, secretId, clock, time }, signal);
-  return createMutualTls({ secretId, readText, timeoutMilliseconds, clock, warn });
+  return createMutualTls(settings, secretId, (signal) => readSecretText({ client, secretId, clock, time }, signal));
 }

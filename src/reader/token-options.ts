@@ -1,4 +1,5 @@
 import { LONGEST_PROMISE_SECONDS } from '../shared/d1.ts';
+import { between, faultsBy, isObject, must, type Rule } from './option-rules.ts';
 import { TokenReaderError } from './reader-error.ts';
 
 /** How one caller wants its token. */
@@ -14,32 +15,23 @@ export interface TokenOptions {
   readonly timeoutMilliseconds?: number | undefined;
 }
 
-const rules: Readonly<Record<keyof TokenOptions, readonly [(value: unknown) => boolean, string]>> = {
-  minRemainingSeconds: [(value) => isBetween(value, 0, LONGEST_PROMISE_SECONDS), 'must be a number of seconds, 0-840'],
-  signal: [(value) => value === null || isSignal(value), 'must be an AbortSignal'],
-  timeoutMilliseconds: [(value) => isBetween(value, 0, 2 ** 31 - 1), 'must be a number of milliseconds, 0 or more'],
+const rules: Readonly<Record<keyof TokenOptions, Rule>> = {
+  minRemainingSeconds: between(0, LONGEST_PROMISE_SECONDS),
+  signal: must(
+    'an AbortSignal',
+    (value) => value === null || (isObject(value) && typeof value['aborted'] === 'boolean'),
+  ),
+  timeoutMilliseconds: between(0, 2 ** 31 - 1),
 };
 
-/** @throws TokenReaderError READER_OPTIONS_INVALID, for the first fault. */
+/** @throws TokenReaderError READER_OPTIONS_INVALID, for every fault. */
 export function checkTokenOptions(options: unknown): void {
-  if (typeof options !== 'object' || options === null) throw invalid("token's options must be an object");
-  for (const [field, value] of Object.entries(options)) {
-    const rule = Object.hasOwn(rules, field) ? rules[field as keyof TokenOptions] : undefined;
-    if (!rule) throw invalid(`${/^\w{1,40}$/.exec(field)?.[0] ?? 'a field'} is not an option of token`);
-    const [isFine, why] = rule;
-    if (value !== undefined && !isFine(value)) throw invalid(`${field} ${why}`);
-  }
-}
-
-const isBetween = (value: unknown, least: number, most: number) =>
-  typeof value === 'number' && value >= least && value <= most;
-
-const isSignal = (value: unknown) => typeof (value as { aborted?: unknown } | null)?.aborted === 'boolean';
-
-const invalid = (why: string) =>
-  new TokenReaderError({
+  const faults = isObject(options) ? faultsBy(rules, options) : ['its options must be an object'];
+  if (faults.length === 0) return;
+  throw new TokenReaderError({
     code: 'READER_OPTIONS_INVALID',
-    what: `No token can be got in this way: ${why}.`,
+    what: `No token can be got in this way: ${faults.join('. ')}.`,
     remedy: "The reader's manual lists the options of token.",
     retryable: false,
   });
+}

@@ -51,9 +51,13 @@ export class TokenSource {
     if (remembered && isFresh(remembered)) return { token: remembered };
     const { secretId, clock } = this.#settings;
     const text = await readSecretText({ client: this.#client, secretId, clock, time: this.#time }, signal);
-    const token = tokenFromSecret(secretId, text);
+    return { token: this.#tokenIn(text) };
+  }
+
+  #tokenIn(text: string | undefined): AccessToken {
+    const token = tokenFromSecret(this.#settings.secretId, text);
     this.#time.notBefore((token.expires_at - token.expires_in) * 1000);
-    return { token };
+    return token;
   }
 
   /** Whatever is wrong with the extension or its value, the secret itself can still be read. */
@@ -63,10 +67,7 @@ export class TokenSource {
     if (!extension) return undefined;
     try {
       const text = await readThroughExtension(extension, secretId, signal);
-      if (text === undefined) return undefined;
-      const token = tokenFromSecret(secretId, text);
-      this.#time.notBefore((token.expires_at - token.expires_in) * 1000);
-      return token;
+      return text === undefined ? undefined : this.#tokenIn(text);
     } catch (thrown) {
       warn(
         asReaderError(thrown, {

@@ -24,14 +24,10 @@ export function createTransport(settings: Settings, mutualTls: MutualTls | undef
   return { toD1: bounded(dispatcher ? withDispatcher : fetch), elsewhere: bounded(fetch) };
 }
 
-function overHttps({ clock, requestTimeoutMilliseconds }: Settings, mutualTls: MutualTls): Fetch {
+function overHttps(settings: Settings, mutualTls: MutualTls): Fetch {
   return async (url, init) => {
     const { signal } = init;
-    const send = (agent: Agent) =>
-      fetchOverHttps({
-        ...{ agent, url, init, clock, timeoutMilliseconds: requestTimeoutMilliseconds },
-        dressed: (thrown) => asFetchError(thrown, requestTimeoutMilliseconds),
-      });
+    const send = (agent: Agent) => fetchOverHttps(url, init, agent, settings);
     const agent = await mutualTls.agent({ signal });
     try {
       return await send(agent).catch(async (failure: unknown) => {
@@ -40,7 +36,7 @@ function overHttps({ clock, requestTimeoutMilliseconds }: Settings, mutualTls: M
         return send(next);
       });
     } catch (error) {
-      throw asFetchError(error, requestTimeoutMilliseconds);
+      throw asFetchError(error, settings.requestTimeoutMilliseconds);
     }
   };
 

@@ -200,8 +200,8 @@ describe('a wish', () => {
 
 describe('the options of one call', () => {
   it.each([
-    [{ minRemainingSecond: 60 }, /minRemainingSecond is not an option/],
-    [{ 'eyJ.precious': 60 }, /a field is not an option/],
+    [{ minRemainingSecond: 60 }, /minRemainingSecond is not known/],
+    [{ 'eyJ.precious': 60 }, /an option is not known/],
     [{ minRemainingSeconds: '60' }, /minRemainingSeconds must be a number/],
     [{ timeoutMilliseconds: -1 }, /timeoutMilliseconds must be a number/],
     [{ timeoutMilliseconds: Number.NaN }, /timeoutMilliseconds must be a number/],
