@@ -201,6 +201,8 @@ describe('a request', () => {
         });
       },
       {
+        // On a busy machine so many handshakes take longer than one may.
+        clock: new Alarm().clock,
         clientCertificateSecretId: 'd1/client-certificate',
         secretsManager: {
           send: async (command) => {
