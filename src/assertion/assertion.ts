@@ -14,17 +14,6 @@ export interface AssertionSettings {
   readonly assertionLifetimeSeconds: number;
 }
 
-export interface JwtClaims {
-  readonly iss: string;
-  readonly sub: string;
-  readonly aud: string | undefined;
-  /** Seconds since 1970 UTC. */
-  readonly iat: number;
-  /** Seconds since 1970 UTC. */
-  readonly exp: number;
-  readonly jti: string;
-}
-
 /**
  * A new assertion (RFC 7523, section 3), good for one attempt: header, claims and signature in compact serialisation.
  *
@@ -50,7 +39,7 @@ export function signingInput(settings: AssertionSettings, now: number, jti: stri
   const header = { alg: 'ES256', typ: 'JWT', kid: settings.keyId };
   // Begun in the past, so that a clock that is ahead of D1's does no harm, whichever of the two D1 looks at.
   const issuedAt = now - CLOCK_TOLERANCE_SECONDS;
-  const claims: JwtClaims = {
+  const claims = {
     iss: settings.issuerId,
     sub: settings.subject,
     aud: settings.audience,

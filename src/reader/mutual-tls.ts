@@ -8,7 +8,7 @@ import {
 import type { Patience } from '../shared/shared-work.ts';
 import { VerifiedAgent } from '../shared/verified-agent.ts';
 import type { Settings } from './options.ts';
-import { asReaderError, TokenReaderError } from './reader-error.ts';
+import { asReaderError, TokenReaderError, unexpected } from './reader-error.ts';
 
 /** A renewed certificate is in use an hour later at the latest, without a deployment. */
 const READ_AGAIN_MILLISECONDS = 3_600_000;
@@ -58,15 +58,7 @@ export function createMutualTls(
     tooLate: () => unavailable(secretId, `no answer within ${timeoutMilliseconds} ms`, CHECK_SECRET, true),
     clock,
   });
-  const tell = (thrown: unknown) =>
-    warn(
-      asReaderError(thrown, {
-        code: 'CLIENT_CERTIFICATE_UNAVAILABLE',
-        doing: 'Reading the client certificate again',
-        remedy: CHECK_SECRET,
-        retryable: true,
-      }),
-    );
+  const tell = (thrown: unknown) => warn(asReaderError(thrown, unexpected));
   let current: { readonly certificate: ClientCertificate; readonly agent: VerifiedAgent } | undefined;
   let lookAgainAt = 0;
 
