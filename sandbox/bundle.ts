@@ -1,6 +1,8 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { build } from 'esbuild';
+
+import { buildRecord } from '../infra/bundle/build-record.js';
 import bundleOptions from '../infra/bundle/esbuild.config.js';
 
 const root = join(import.meta.dirname, '..');
@@ -17,6 +19,7 @@ export async function bundleHandler(
     // As deep as where serverless-esbuild puts it: the names of the chunks depend on that.
     outdir: join(outdir, 'src'),
     metafile: true,
+    plugins: [buildRecord()],
     logLevel: 'error',
   });
   const bytes = Object.entries(metafile.outputs)

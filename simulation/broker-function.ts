@@ -76,6 +76,7 @@ export function createContainerApp({
     clock,
     random,
     telemetry: {
+      started: () => {},
       begin: () => {},
       warn: (warning, correlationId) => {
         heard.set(correlationId, [...(heard.get(correlationId) ?? []), warning]);

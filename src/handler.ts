@@ -1,6 +1,7 @@
 import type { Context } from 'aws-lambda';
 import { createApp } from './app.ts';
 import { createKmsClient, createSecretsManagerClient } from './aws/clients.ts';
+import { readBuildRecord } from './build-record.ts';
 import { readConfig } from './config.ts';
 import { asBrokerError } from './errors.ts';
 import { Journal } from './invocation.ts';
@@ -10,6 +11,7 @@ import { systemRandom } from './shared/random.ts';
 import { createTelemetry } from './telemetry.ts';
 
 const { telemetry, app } = start();
+telemetry.started(readBuildRecord());
 
 /** The Lambda entry point: README lists the events and their answers. */
 export const handler = (event: unknown, context: Context) => {

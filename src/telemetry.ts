@@ -1,6 +1,7 @@
 import { Logger } from '@aws-lambda-powertools/logger';
 import { Metrics, MetricUnit } from '@aws-lambda-powertools/metrics';
 import type { Context } from 'aws-lambda';
+import type { BuildRecord } from './build-record.ts';
 import type { BrokerError } from './errors.ts';
 import type { Command, Source } from './events.ts';
 import type { Journal } from './invocation.ts';
@@ -67,6 +68,11 @@ export function createTelemetry(issuerId: string | undefined, clock: Clock, stag
     serviceName: SERVICE,
     defaultDimensions: { ...(stage && { stage }), ...(issuerId !== undefined && { issuer_id: issuerId }) },
   });
+
+  /** One line a container: an auditor compares it with the zip that was reviewed. What was not bundled has nothing to say. */
+  function started(build: BuildRecord | undefined): void {
+    if (build) logger.info('start', { issuer_id: issuerId, ...build });
+  }
 
   function begin(context: Context): void {
     logger.addContext(context);
@@ -147,7 +153,7 @@ export function createTelemetry(issuerId: string | undefined, clock: Clock, stag
     metric.addMetric('Failures', MetricUnit.Count, 1);
   }
 
-  return { begin, warn, succeeded, failed };
+  return { started, begin, warn, succeeded, failed };
 }
 
 const describe = ({ code, remedy, retryable }: BrokerError) => ({ error_code: code, retryable, remedy });

@@ -23,7 +23,7 @@ const layers: readonly (readonly string[])[] = [
   ['assertion/', 'token-endpoint/', 'token-store/'],
   ['events.ts', 'invocation.ts', 'reader/'],
   ['aws/', 'config.ts', 'deadline.ts'],
-  ['errors.ts'],
+  ['build-record.ts', 'errors.ts'],
   ['shared/'],
 ];
 

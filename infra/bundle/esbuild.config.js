@@ -1,6 +1,7 @@
-import { mkdir, rename, rm } from 'node:fs/promises';
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { buildRecord } from './build-record.js';
 
 // How the function is bundled: by `npm run package` (through serverless-esbuild), by `npm start`, and by the tests.
 const options = {
@@ -37,7 +38,11 @@ const packaging = {
   outputWorkFolder: '.osls',
   outputBuildFolder: 'bundle',
   keepOutputDirectory: true,
-  plugins: [sourceMapsAside(join('.osls', 'source-maps'))],
+  plugins: [
+    sourceMapsAside(join('.osls', 'source-maps')),
+    metafileAside(join('.osls', 'metafile.json')),
+    buildRecord(),
+  ],
 };
 
 /**
@@ -55,6 +60,17 @@ function sourceMapsAside(folder) {
         const maps = Object.keys(metafile?.outputs ?? {}).filter((file) => file.endsWith('.map'));
         await Promise.all(maps.map((file) => rename(file, join(folder, basename(file)))));
       });
+    },
+  };
+}
+
+/** What is in the bundle, for infra/standalone/sbom.ts. */
+function metafileAside(file) {
+  return {
+    name: 'metafile-aside',
+    setup(build) {
+      build.initialOptions.metafile = true;
+      build.onEnd(({ metafile }) => writeFile(file, JSON.stringify(metafile)));
     },
   };
 }

@@ -60,7 +60,7 @@ async function publish(bundle: string, stage: string): Promise<ReadonlySet<strin
     const idle = await startContainer(bundle, environment);
     for (const event of [{ action: 'refresh' }, { action: 'refresh' }, {}, { force: true }]) await idle.invoke(event);
     await idle.kill('SIGTERM');
-    const lines = [...idle.output];
+    const lines = idle.output.filter((line) => !line.includes('"message":"start"'));
     for (const reason of ['missing', 'fresh']) printed.set(reason, linesUntil(lines, reason));
     // One that can't sign, with a certificate that ends soon.
     await spoilToken(sandbox);

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { shellBlocks } from '../support/page.ts';
 
 // The commands of docs/deploy.md that need no AWS, as they stand there. They need bash and openssl.
 
@@ -18,8 +19,7 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 
 test('the certificate request has the Common Name that Thales asks for, slashes and all', async () => {
   const page = await readFile(new URL('../../docs/deploy.md', import.meta.url), 'utf8');
-  const commands = [...page.matchAll(/^```sh\n([\s\S]*?)^```$/gm)].map(([, block = '']) => block);
-  const request = commands.find((block) => block.includes('openssl req -new'));
+  const request = shellBlocks(page).find((block) => block.includes('openssl req -new'));
   // Where the page says a file system in memory.
   const script = `set -euo pipefail\n${request?.replace('/dev/shm', folder)}`;
   const { stdout, stderr } = await run('bash', ['-c', script]);
