@@ -65,7 +65,7 @@ async function eventually<T>(look: () => Promise<T | undefined>, patienceMillise
 }
 
 test('MiniStack still can not take the template as it is: else the deviation goes', async () => {
-  await expect(bank.stack.update(bank.first.template)).rejects.toThrow(
+  await expect(bank.stack.update(bank.first.standalone.template, await bank.placed(bank.first))).rejects.toThrow(
     `Unrecognized resource types: [${unknownTypes.join(', ')}]`,
   );
 });
@@ -229,15 +229,18 @@ test('the schedule fires by itself and replaces a token that has expired', async
 test('a second deployment changes nothing', async () => {
   const again = await bank.pack('second');
   expect(again.zipSha256).toBe(bank.first.zipSha256);
-  // The folder that the zip is uploaded to carries the time; osls leaves it out when it compares, and then skips all.
+  const { template } = again.standalone;
+  expect(template).toEqual(bank.first.standalone.template);
+  // The folder that osls uploads to carries the time; osls leaves it out when it compares, and then skips all.
   const timeless = (template: object, key: string) => JSON.stringify(template).replaceAll(key, 'ZIP');
   expect(timeless(again.template, again.zipKey)).toBe(timeless(bank.first.template, bank.first.zipKey));
 
   const stored = await bank.storedToken();
-  expect(await bank.stack.update(forMinistack(bank.first.template))).toBe('unchanged');
-  // And with the zip under its new name: a new deployment of the same code keeps everything.
-  await bank.upload(bank.bucket, again.zipKey, again.zip);
-  expect(await bank.stack.update(forMinistack(again.template))).toEqual(bank.outputs());
+  const code = await bank.placed(again);
+  expect(await bank.stack.update(forMinistack(template), code)).toBe('unchanged');
+  // And with the zip under another name: a new deployment of the same code keeps everything.
+  await bank.upload(bank.bucket, 'again.zip', again.zip);
+  expect(await bank.stack.update(forMinistack(template), { ...code, CodeKey: 'again.zip' })).toEqual(bank.outputs());
   expect(tokenless((await bank.storedToken()).record)).toEqual(tokenless(stored.record));
 });
 
@@ -338,9 +341,9 @@ describe('replacing the signing key is a change of parameters, one at a time', (
     return key_id ?? '';
   }
 
-  test('roll over: there is a second key, and nothing else has changed', async () => {
+  test('roll over, by the operator: there is a second key, and nothing else has changed', async () => {
     const { SigningKeyArn, CurrentSigningKeyArn, ...others } = bank.outputs();
-    await bank.redeploy('roll-over', { nextKeyId });
+    await bank.operate({ NextKeyId: nextKeyId });
     both = arns();
     expect(bank.outputs()).toMatchObject({ ...others, SigningKeyArn, CurrentSigningKeyArn: SigningKeyArn });
     expect(both.current).toBe(CurrentSigningKeyArn);
@@ -387,7 +390,7 @@ describe('replacing the signing key is a change of parameters, one at a time', (
   });
 });
 
-test('a first deployment that fails leaves nothing behind, and the next one goes through', async () => {
+test('deployed by osls: a first deployment that fails leaves nothing behind, and the next one goes through', async () => {
   const stage = 'failing';
   const service = await bank.pack('failing', { onboarded: 'false' }, stage);
   const stack = new DeployedStack(bank, `d1-token-broker-${stage}`);
@@ -418,7 +421,7 @@ function failingLast(template: Template): Template {
 test('removing the stack keeps the signing key, the secrets and their key', async () => {
   const stored = await bank.storedToken();
   await consumerStack().remove();
-  await bank.remove();
+  await bank.stack.remove();
   expect(tokenless((await bank.storedToken()).record)).toEqual(tokenless(stored.record));
   for (const id of ['TokenSecretArn', 'ClientCertificateSecretArn']) {
     const secret = await bank.secretsManager.send(new DescribeSecretCommand({ SecretId: bank.output(id) }));
@@ -450,7 +453,7 @@ async function deployConsumer() {
   const zipKey = 'consumer.zip';
   await bank.upload(bank.bucket, zipKey, await packageConsumer(bank.python, bank.folder));
   const outputs = await consumerStack().create(
-    consumerTemplate({ broker: bank.outputs(), zipKey, issuerUrl: bank.d1.issuerUrl }),
+    consumerTemplate({ broker: bank.outputs(), bucket: bank.bucket, zipKey, issuerUrl: bank.d1.issuerUrl }),
   );
   consumerRoleArn = outputs['RoleArn'] ?? '';
   return outputs;

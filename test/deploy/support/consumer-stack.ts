@@ -28,10 +28,12 @@ export async function packageConsumer(python: string, folder: string): Promise<B
 /** A bank's own stack: one function, whose role holds the broker's policies to read token and client certificate, and no other. */
 export function consumerTemplate({
   broker,
+  bucket,
   zipKey,
   issuerUrl,
 }: {
   broker: Outputs;
+  bucket: string;
   zipKey: string;
   issuerUrl: string;
 }): Template {
@@ -66,7 +68,7 @@ export function consumerTemplate({
           Handler: 'index.handler',
           Timeout: 30,
           Role: { 'Fn::GetAtt': ['ConsumerRole', 'Arn'] },
-          Code: { S3Bucket: broker['ServerlessDeploymentBucketName'], S3Key: zipKey },
+          Code: { S3Bucket: bucket, S3Key: zipKey },
           Environment: {
             Variables: {
               D1_TOKEN_SECRET_ID: broker['TokenSecretArn'],

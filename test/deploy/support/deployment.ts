@@ -1,23 +1,26 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { CloudFormationClient } from '@aws-sdk/client-cloudformation';
+import { CloudFormation } from '@aws-sdk/client-cloudformation';
 import { GetPublicKeyCommand, KMSClient } from '@aws-sdk/client-kms';
 import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
-import { DeleteObjectsCommand, ListObjectsV2Command, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import { CreateBucketCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import {
   GetSecretValueCommand,
   PutResourcePolicyCommand,
   PutSecretValueCommand,
   SecretsManagerClient,
 } from '@aws-sdk/client-secrets-manager';
+import type { Clients } from '../../../src/cli/frame/clients.ts';
+import { readStack } from '../../../src/cli/frame/stage.ts';
+import { updateStack } from '../../../src/cli/frame/update-stack.ts';
 import { parseTokenRecord } from '../../../src/shared/token-record.ts';
 import { ensureVenv, requirementsIn } from '../../support/python-server.ts';
 import { forMinistack, policyForMinistack } from '../ministack-deviations.ts';
 import { ISSUER_ID, KEY_ID, startD1 } from './d1.ts';
 import { ACCOUNT_ID, credentials, REGION, startMinistack } from './ministack.ts';
-import { type Outputs, packageService, type ServicePackage, type Template } from './package-service.ts';
-import { DeployedStack } from './stack.ts';
+import { packageService, type ServicePackage } from './package-service.ts';
+import { DeployedStack, outputsOf, type StackParameters } from './stack.ts';
 
 export const STAGE = 'deploytest';
 /** What a bank's own stack calls its role: infra/params.yml names it before the role is there. */
@@ -36,7 +39,7 @@ export async function deploy() {
     ensureVenv('deploy-tools', requirementsIn(new URL('tools.requirements.txt', import.meta.url))),
   ]);
   const place = { region: REGION, endpoint: ministack.url, credentials };
-  const cloudFormation = new CloudFormationClient(place);
+  const cloudFormation = new CloudFormation(place);
   const s3 = new S3Client({ ...place, forcePathStyle: true });
   const kms = new KMSClient(place);
   const secretsManager = new SecretsManagerClient(place);
@@ -56,28 +59,27 @@ export async function deploy() {
   const upload = (Bucket: string | undefined, Key: string, Body: Buffer) =>
     s3.send(new PutObjectCommand({ Bucket, Key, Body }));
 
-  // As `osls deploy` does it: the bucket, the zip, and then everything.
+  // As whoever has no osls does it: the zip into a bucket of the bank's own, under a name that changes with the code.
+  const bucket = 'bank-artifacts';
+  await s3.send(new CreateBucketCommand({ Bucket: bucket }));
+  async function placed({ zip, zipSha256 }: ServicePackage): Promise<StackParameters> {
+    const code = { CodeBucket: bucket, CodeKey: `d1-token-broker/${zipSha256}.zip` };
+    await upload(bucket, code.CodeKey, zip);
+    return code;
+  }
   const first = await pack('first');
-  const stack = new DeployedStack({ cloudFormation, s3 }, STACK);
-  const { ServerlessDeploymentBucketName: bucket } = await stack.create(first.bucketTemplate);
-  await upload(bucket, first.zipKey, first.zip);
-  let outputs: Outputs = await changed(forMinistack(first.template));
+  const stack = new DeployedStack({ cloudFormation, s3 }, STACK, bucket);
+  let outputs = await stack.create(forMinistack(first.standalone.template), await placed(first));
   const output = (name: string): string => {
     const value = outputs[name];
     if (value === undefined) throw new Error(`The stack has no output ${name}.`);
     return value;
   };
 
-  async function changed(template: Template): Promise<Outputs> {
-    const result = await stack.update(template);
-    if (result === 'unchanged') throw new Error('The stack was to change, and did not.');
-    return result;
-  }
-
   // What MiniStack's CloudFormation can't (ministack-deviations.ts, unknownTypes).
   const role = await stack.resource('BrokerRole');
   const brokerRoleArn = `arn:aws:iam::${ACCOUNT_ID}:role/${role.StackResourceDetail?.PhysicalResourceId}`;
-  for (const [id, { Type, Properties }] of Object.entries(first.template.Resources)) {
+  for (const [id, { Type, Properties }] of Object.entries(first.standalone.template.Resources)) {
     if (Type !== 'AWS::SecretsManager::ResourcePolicy') continue;
     const SecretId = output(`${id.replace('Policy', '')}Arn`);
     const policy = JSON.stringify(Properties['ResourcePolicy'])
@@ -92,12 +94,22 @@ export async function deploy() {
     d1.server.provisionIssuer({ issuerId: ISSUER_ID, keyId, publicKey: PublicKey ?? new Uint8Array() });
   }
 
-  /** As `osls deploy` does it: the package with other parameters, as an update of the stack. */
+  /** The package with other parameters, as an update of the stack. */
   async function redeploy(name: string, changes: Readonly<Record<string, string>>): Promise<ServicePackage> {
     const again = await pack(name, changes);
-    await upload(bucket, again.zipKey, again.zip);
-    outputs = await changed(forMinistack(again.template));
+    const result = await stack.update(forMinistack(again.standalone.template), await placed(again));
+    if (result === 'unchanged') throw new Error('The stack was to change, and did not.');
+    outputs = result;
     return again;
+  }
+
+  /** As the operator's commands do it: some parameters are changed, and everything else stays as it is. */
+  async function operate(changes: StackParameters): Promise<void> {
+    // Of the clients, no other is asked.
+    const clients = { cloudFormation: async () => cloudFormation } as unknown as Clients;
+    const flags = { stage: STAGE, json: false };
+    await updateStack({ clients, flags, stack: await readStack(clients, STAGE), progress: () => {} }, changes);
+    outputs = outputsOf(await stack.describe());
   }
 
   // The public key goes to Thales; the certificate comes back, and into its secret.
@@ -125,14 +137,6 @@ export async function deploy() {
     return { record: result.record, versionId: value.VersionId ?? '' };
   }
 
-  /** As `osls remove` does it: a bucket must be empty to be removed. */
-  async function remove(): Promise<void> {
-    const { Contents = [] } = await s3.send(new ListObjectsV2Command({ Bucket: bucket }));
-    const Objects = Contents.map(({ Key }) => ({ Key }));
-    await s3.send(new DeleteObjectsCommand({ Bucket: bucket, Delete: { Objects } }));
-    await stack.remove();
-  }
-
   return {
     folder,
     ministack,
@@ -148,14 +152,15 @@ export async function deploy() {
     pack,
     bucket,
     upload,
+    placed,
     outputs: () => outputs,
     output,
     brokerRoleArn,
     onboard,
     redeploy,
+    operate,
     invoke,
     storedToken,
-    remove,
     async close() {
       await Promise.all([ministack.close(), d1.close()]);
       await rm(folder, { recursive: true, force: true });

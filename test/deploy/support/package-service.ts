@@ -4,6 +4,7 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { makeStandalone, type Standalone } from '../../../infra/standalone/package.ts';
 
 const run = promisify(execFile);
 export const root = fileURLToPath(new URL('../../../', import.meta.url));
@@ -27,7 +28,7 @@ export interface Template {
 /** What a stack tells, by name. */
 export type Outputs = Readonly<Record<string, string>>;
 
-/** What `osls package` leaves behind. */
+/** What `npm run package` leaves behind: what osls makes, and what deploys without osls. */
 export interface ServicePackage {
   /** Makes the bucket that the zip goes into; osls deploys it before everything else. */
   readonly bucketTemplate: Template;
@@ -39,10 +40,11 @@ export interface ServicePackage {
   readonly zipSha256: string;
   /** Where in the bucket the template expects the zip. */
   readonly zipKey: string;
+  readonly standalone: Standalone & { readonly template: Template };
 }
 
 /** As an operator's shell has it, but without anything that could reach AWS or log in anywhere. */
-function environment(): NodeJS.ProcessEnv {
+export function environment(): NodeJS.ProcessEnv {
   const foreign = /^(AWS_|SERVERLESS_|SLS_|VITEST|NODE_ENV|NODE_OPTIONS)/;
   const kept = Object.entries(process.env).filter(([name]) => !foreign.test(name));
   return {
@@ -53,7 +55,7 @@ function environment(): NodeJS.ProcessEnv {
 }
 
 /**
- * Runs `osls package`, as `npm run package` does.
+ * Runs `osls package` and what comes after it, as `npm run package` does (infra/standalone/package.ts).
  *
  * @param folder Where the package goes.
  * @throws Error whose `stderr` and `stdout` say why, when osls refuses.
@@ -77,6 +79,7 @@ export async function packageService(
     await readFile(join(folder, 'cloudformation-template-create-stack.json'), 'utf8'),
   );
   const zip = await readFile(zipFile);
+  const standalone = await makeStandalone(folder, join(folder, 'dist'));
   const code = template.Resources['BrokerLambdaFunction']?.Properties['Code'] as { S3Key: string };
   return {
     bucketTemplate,
@@ -86,5 +89,6 @@ export async function packageService(
     zip,
     zipSha256: createHash('sha256').update(zip).digest('hex'),
     zipKey: code.S3Key,
+    standalone: { ...standalone, template: JSON.parse(await readFile(standalone.templateFile, 'utf8')) },
   };
 }

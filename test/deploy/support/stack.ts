@@ -15,44 +15,58 @@ const PAUSE_MILLISECONDS = 250;
 const PATIENCE_MILLISECONDS = 120_000;
 const Capabilities = ['CAPABILITY_NAMED_IAM' as const];
 
-/** A CloudFormation stack, with the calls that osls makes. */
+/** A CloudFormation stack, with the calls that osls, Terraform and the CDK make. */
 export class DeployedStack {
   readonly name: string;
   readonly #client: CloudFormationClient;
   readonly #s3: S3Client;
-  #bucket = '';
+  #bucket: string;
 
-  constructor({ cloudFormation, s3 }: { cloudFormation: CloudFormationClient; s3: S3Client }, name: string) {
+  /** @param bucket Where templates go; without it, into the bucket that osls has the stack make first. */
+  constructor(
+    { cloudFormation, s3 }: { cloudFormation: CloudFormationClient; s3: S3Client },
+    name: string,
+    bucket = '',
+  ) {
     this.#client = cloudFormation;
     this.#s3 = s3;
+    this.#bucket = bucket;
     this.name = name;
   }
 
-  async create(template: Template): Promise<Outputs> {
+  async create(template: Template, parameters: StackParameters = {}): Promise<Outputs> {
+    const source = await this.#source(template);
+    const StackName = this.name;
     await this.#client.send(
-      new CreateStackCommand({ StackName: this.name, TemplateBody: JSON.stringify(template), Capabilities }),
+      new CreateStackCommand({ StackName, ...source, Parameters: asList(parameters), Capabilities }),
     );
-    const made = outputs(await this.#settle('CREATE_COMPLETE'));
-    this.#bucket = made['ServerlessDeploymentBucketName'] ?? '';
+    const made = outputsOf(await this.#settle('CREATE_COMPLETE'));
+    this.#bucket ||= made['ServerlessDeploymentBucketName'] ?? '';
     return made;
   }
 
-  /**
-   * The template goes through the bucket: CloudFormation takes 51,200 bytes of it in a request, and 1 MB from S3.
-   *
-   * @returns `unchanged` when CloudFormation says that there is nothing to do.
-   */
-  async update(template: Template): Promise<Outputs | 'unchanged'> {
-    const file = { Bucket: this.#bucket, Key: 'compiled-cloudformation-template.json' };
-    await this.#s3.send(new PutObjectCommand({ ...file, Body: JSON.stringify(template) }));
-    const TemplateURL = `https://s3.amazonaws.com/${file.Bucket}/${file.Key}`;
+  /** @returns `unchanged` when CloudFormation says that there is nothing to do. */
+  async update(template: Template, parameters: StackParameters = {}): Promise<Outputs | 'unchanged'> {
+    const source = await this.#source(template);
+    const StackName = this.name;
     try {
-      await this.#client.send(new UpdateStackCommand({ StackName: this.name, TemplateURL, Capabilities }));
+      await this.#client.send(
+        new UpdateStackCommand({ StackName, ...source, Parameters: asList(parameters), Capabilities }),
+      );
     } catch (error) {
       if (error instanceof Error && /No updates are to be performed/.test(error.message)) return 'unchanged';
       throw error;
     }
-    return outputs(await this.#settle('UPDATE_COMPLETE'));
+    return outputsOf(await this.#settle('UPDATE_COMPLETE'));
+  }
+
+  /** CloudFormation takes 51,200 bytes of a template in a request, and 1 MB from S3. */
+  async #source(template: Template): Promise<{ TemplateBody: string } | { TemplateURL: string }> {
+    const TemplateBody = JSON.stringify(template);
+    if (this.#bucket === '') return { TemplateBody };
+    const file = { Bucket: this.#bucket, Key: `${this.name}-template.json` };
+    await this.#s3.send(new PutObjectCommand({ ...file, Body: TemplateBody }));
+    return { TemplateURL: `https://s3.amazonaws.com/${file.Bucket}/${file.Key}` };
   }
 
   /** After a deployment that failed: CloudFormation takes away what it has made. */
@@ -99,5 +113,10 @@ export class DeployedStack {
   }
 }
 
-const outputs = (stack: Stack): Outputs =>
+export type StackParameters = Readonly<Record<string, string>>;
+
+const asList = (parameters: StackParameters) =>
+  Object.entries(parameters).map(([ParameterKey, ParameterValue]) => ({ ParameterKey, ParameterValue }));
+
+export const outputsOf = (stack: Stack): Outputs =>
   Object.fromEntries((stack.Outputs ?? []).map(({ OutputKey = '', OutputValue = '' }) => [OutputKey, OutputValue]));
