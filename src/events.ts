@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { BrokerError } from './errors.ts';
-import type { CheckReport, Which } from './shared/check-report.ts';
+import type { CheckReport, Which, WhichCertificate } from './shared/check-report.ts';
 import { LATEST_EPOCH_SECONDS, LONGEST_PROMISE_SECONDS } from './shared/d1.ts';
 import type { TokenRecord } from './shared/token-record.ts';
 
@@ -30,7 +30,7 @@ export type Command =
   | {
       readonly kind: 'check';
       readonly correlationId: string | undefined;
-      readonly certificate: Which;
+      readonly certificate: WhichCertificate;
       readonly signingKey: Which;
       /** Without it nothing is asked of D1 but a connection. */
       readonly exchange: boolean;
@@ -107,13 +107,11 @@ const tokenSchema = v.pipe(
   ),
 );
 
-const which = v.optional(v.picklist(['current', 'next']), 'current');
-
 const checkSchema = v.pipe(
   v.strictObject({
     action: v.literal('check'),
-    certificate: which,
-    signing_key: which,
+    certificate: v.optional(v.picklist(['current', 'next', 'previous']), 'current'),
+    signing_key: v.optional(v.picklist(['current', 'next']), 'current'),
     exchange: v.optional(v.boolean(), true),
     correlation_id: correlationId,
   }),

@@ -4,7 +4,7 @@ import { createObtain } from '../broker/obtain.ts';
 import type { Config } from '../config.ts';
 import { BrokerError } from '../errors.ts';
 import { type Call, Journal } from '../invocation.ts';
-import { CHECK_PACE_SECONDS, type CheckReport, type Which } from '../shared/check-report.ts';
+import { CHECK_PACE_SECONDS, type CheckReport, type Which, type WhichCertificate } from '../shared/check-report.ts';
 import { daysLeft } from '../shared/client-certificate.ts';
 import { type Clock, nowSeconds } from '../shared/clock.ts';
 import type { Random } from '../shared/random.ts';
@@ -16,7 +16,7 @@ import { notWanted, runStep } from './steps.ts';
 const NO_WISH = { minRemainingSeconds: 0, force: false, newerThan: undefined, refused: undefined } as const;
 
 export interface CheckRequest {
-  readonly certificate: Which;
+  readonly certificate: WhichCertificate;
   readonly signingKey: Which;
   /** Without it the check ends after TLS and signature, and D1 gives no token. */
   readonly exchange: boolean;

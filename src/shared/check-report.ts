@@ -1,5 +1,8 @@
-/** Which version of the certificate secret, or which signing key: the one in use, or the one that is to come. */
+/** Which signing key: the one in use, or the one that is to come. */
 export type Which = 'current' | 'next';
+
+/** Which version of the certificate secret: also the one before, which the way back leads to. */
+export type WhichCertificate = Which | 'previous';
 
 /** The staging label of the version of the client-certificate secret that waits: a key without a certificate, or both. */
 export const WAITING = 'WAITING';
@@ -42,7 +45,7 @@ export interface CheckReport {
   readonly correlation_id: string;
   /** Seconds since 1970 UTC. */
   readonly checked_at: number;
-  readonly certificate: Which;
+  readonly certificate: WhichCertificate;
   readonly signing_key: Which;
   readonly steps: readonly CheckStep[];
 }

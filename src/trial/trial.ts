@@ -2,7 +2,7 @@ import type { KMSClient } from '@aws-sdk/client-kms';
 import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { createKmsSigner, type Sign } from '../assertion/kms-signer.ts';
 import type { Config } from '../config.ts';
-import { type CheckFacts, WAITING, type Which } from '../shared/check-report.ts';
+import { type CheckFacts, WAITING, type WhichCertificate } from '../shared/check-report.ts';
 import type { ClientCertificate } from '../shared/client-certificate.ts';
 import type { Clock } from '../shared/clock.ts';
 import type { Random } from '../shared/random.ts';
@@ -21,7 +21,7 @@ export interface NamedKey {
 /** What a check tries, each with the certificate or the key that it is told, and none from this container's memory. */
 export interface Trial {
   writesWithin24Hours(signal: AbortSignal): Promise<number | undefined>;
-  certificate(which: Which, patience: { signal: AbortSignal; until: number }): Promise<ClientCertificate>;
+  certificate(which: WhichCertificate, patience: { signal: AbortSignal; until: number }): Promise<ClientCertificate>;
   signingKey(key: NamedKey, input: string, signal: AbortSignal): Promise<CheckFacts>;
   connection(certificate: ClientCertificate, correlationId: string, signal: AbortSignal): Promise<Connection>;
   /** The parts of an exchange. */
@@ -40,6 +40,9 @@ export interface World {
   readonly random: Random;
 }
 
+/** The staging labels of what is not current. */
+const versionStages = { next: WAITING, previous: 'AWSPREVIOUS' } as const;
+
 /** A trial as it is in Lambda. */
 export function createTrial({ config, kms, secretsManager, clock, random }: World): Trial {
   return {
@@ -48,7 +51,7 @@ export function createTrial({ config, kms, secretsManager, clock, random }: Worl
       certificateFromSecret({
         client: secretsManager,
         secretId: config.clientCertificateSecretId,
-        ...(which === 'next' && { versionStage: WAITING }),
+        ...(which !== 'current' && { versionStage: versionStages[which] }),
         ttlSeconds: config.clientCertificateTtlSeconds,
         clock,
       }).current(patience, () => {}),

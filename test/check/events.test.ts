@@ -16,7 +16,12 @@ it('A check is of what is in use and with an exchange, unless told', () => {
   });
 });
 
-it.each([{ certificate: 'previous' }, { signing_key: true }, { exchange: 'no' }, { force: true }])(
+it('A check can be of the certificate before, and of no key before', () => {
+  expect(parseEvent({ action: 'check', certificate: 'previous' })).toMatchObject({ certificate: 'previous' });
+  expect(() => parseEvent({ action: 'check', signing_key: 'previous' })).toThrow('signing_key');
+});
+
+it.each([{ certificate: 'waiting' }, { signing_key: true }, { exchange: 'no' }, { force: true }])(
   'A check with %j is refused, naming the field',
   (fields) => {
     expect(() => parseEvent({ action: 'check', ...fields })).toThrow(Object.keys(fields)[0]);

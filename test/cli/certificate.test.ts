@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { X509Certificate } from 'node:crypto';
+import { randomUUID, X509Certificate } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -32,6 +32,12 @@ const labelled = async ({ sandbox }: OperatedBank) => {
     .flat()
     .sort();
 };
+
+/** Which version has which labels. */
+const versions = async ({ sandbox }: OperatedBank) =>
+  (await sandbox.secretsManager.handle('DescribeSecret', { SecretId: CLIENT_CERTIFICATE_SECRET }))[
+    'VersionIdsToStages'
+  ];
 
 const currentSubject = async ({ sandbox }: OperatedBank) => {
   const value = await sandbox.secretsManager.handle('GetSecretValue', { SecretId: CLIENT_CERTIFICATE_SECRET });
@@ -95,6 +101,37 @@ describe('a certificate renewal', () => {
     bank.restart();
     expect(await bank.json('certificate install', pem)).toMatchObject({ exit_code: 0 });
     expect((await currentSubject(bank)).serialNumber).not.toBe(before);
+  });
+
+  it('goes back to no version that holds no certificate, and to none that D1 refuses', async () => {
+    const { bank, file, request } = await openBank();
+    const { secretsManager } = bank.sandbox;
+    // As after the first certificate of all: the version before it held its key alone.
+    const value = JSON.parse(await bank.sandbox.clientCertificateSecret());
+    const SecretId = CLIENT_CERTIFICATE_SECRET;
+    await secretsManager.handle('PutSecretValue', {
+      SecretId,
+      ClientRequestToken: randomUUID(),
+      SecretString: JSON.stringify({ private_key: value.private_key }),
+    });
+    await secretsManager.handle('PutSecretValue', {
+      SecretId,
+      ClientRequestToken: randomUUID(),
+      SecretString: JSON.stringify(value),
+    });
+    const before = await versions(bank);
+    expect(await bank.json('certificate back')).toMatchObject({
+      exit_code: 1,
+      error: { code: 'CLIENT_CERTIFICATE_INVALID' },
+    });
+    expect(await versions(bank)).toEqual(before);
+
+    const pem = file('certificate.pem', await bank.sandbox.clientAuthority.sign(await request()));
+    expect(await bank.json('certificate install', pem)).toMatchObject({ exit_code: 0 });
+    const installed = await versions(bank);
+    bank.fault('d1.oauth2/token refuse nth=1-2');
+    expect(await bank.json('certificate back')).toMatchObject({ error: { code: 'TOKEN_ENDPOINT_REJECTED' } });
+    expect(await versions(bank)).toEqual(installed);
   });
 
   it('keeps what D1 is trusted by, and the token lives on', async () => {

@@ -18,16 +18,20 @@ export async function previousCertificate(this: Context, flags: ChangeFlags): Pr
     const dry = await mayChange(
       stage,
       flags,
-      'The previous certificate becomes current, and the current one previous.',
+      'The previous certificate becomes current when the function got a token with it, and the current one previous.',
     );
     if (dry) return dry;
-    await secret.move('AWSCURRENT', { from, to });
     const { clients, configuration, progress } = stage;
-    const report = await invokeCheck(clients, configuration.name, {}, progress);
-    mustHavePassed(report, 'The previous certificate is current now; the same command goes forth again.');
+    progress('The function tries the previous certificate at D1.');
+    // Before the first certificate of all there was a version that held its key alone.
+    const report = await invokeCheck(clients, configuration.name, { certificate: 'previous' }, progress);
+    mustHavePassed(report, 'Nothing was changed: the way back leads to a certificate that works, or nowhere.');
+    await secret.move('AWSCURRENT', { from, to });
     return {
       facts: { version_id: to },
-      text: ['The previous certificate is current, and the function got a token with it.'],
+      text: [
+        'The function got a token with the previous certificate, and it is current. The same command goes forth again.',
+      ],
     };
   });
 }

@@ -62,7 +62,7 @@ export const certificateRoutes = buildRouteMap<string, Context>({
       loader: async () => (await import('./show.ts')).showCertificate,
     }),
     back: buildCommand<ChangeFlags, [], Context>({
-      docs: { brief: 'Makes the previous certificate current again' },
+      docs: { brief: 'Makes the previous certificate current again, when D1 gives a token for it' },
       parameters: { flags: changeFlags },
       loader: async () => (await import('./back.ts')).previousCertificate,
     }),

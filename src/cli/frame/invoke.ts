@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { CheckReport, Which } from '../../shared/check-report.ts';
+import type { CheckReport, Which, WhichCertificate } from '../../shared/check-report.ts';
 import { CHECK_PACE_SECONDS } from '../../shared/check-report.ts';
 import { parseJson } from '../../shared/json.ts';
 import { asCliFailure, CliFailure, failure } from './cli-failure.ts';
@@ -9,7 +9,7 @@ import type { Clients } from './clients.ts';
 const TRIES = 4;
 
 export interface CheckWish {
-  readonly certificate?: Which;
+  readonly certificate?: WhichCertificate;
   readonly signing_key?: Which;
   readonly exchange?: boolean;
 }
