@@ -51,7 +51,7 @@ export interface OperatedBank {
 
 /** A deployed, onboarded bank for the operator's commands. It closes with the test. */
 export async function openOperatedBank(
-  options: Pick<SandboxOptions, 'stage' | 'isOnboarded'> = {},
+  options: Pick<SandboxOptions, 'stage' | 'isOnboarded'> & { readonly folder?: string } = {},
 ): Promise<OperatedBank> {
   const faults = createFaults([]);
   let app: ReturnType<typeof createApp> | undefined;
@@ -89,7 +89,7 @@ export async function openOperatedBank(
     await sandbox.close();
   });
   const run = (inputs: readonly string[], environment: Record<string, string> = {}) =>
-    runProgram(inputs, { ...awsEnvironment(sandbox), ...environment });
+    runProgram(inputs, { ...awsEnvironment(sandbox), ...environment }, options.folder);
   return {
     sandbox,
     faults,
@@ -112,16 +112,21 @@ export async function openOperatedBank(
 export const awsEnvironment = ({ environment }: Pick<Sandbox, 'environment'>): Record<string, string> =>
   Object.fromEntries(Object.entries(environment).filter(([name]) => name.startsWith('AWS_')));
 
-/** The program from its sources, with no environment but this. */
-export const runProgram = (inputs: readonly string[], environment: Record<string, string> = {}): Promise<Run> =>
-  runFile(join(root, 'src', 'cli', 'main.ts'), inputs, environment);
+/** The program from its sources, with no environment but this. @param folder Where it runs; else here. */
+export const runProgram = (
+  inputs: readonly string[],
+  environment: Record<string, string> = {},
+  folder?: string,
+): Promise<Run> => runFile(join(root, 'src', 'cli', 'main.ts'), inputs, environment, folder);
 
 export function runFile(
   file: string,
   inputs: readonly string[],
   environment: Record<string, string> = {},
+  folder?: string,
 ): Promise<Run> {
   const child = spawn(process.execPath, [file, ...inputs], {
+    cwd: folder,
     env: { PATH: process.env['PATH'] ?? '', HOME: '/nonexistent', AWS_EC2_METADATA_DISABLED: 'true', ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

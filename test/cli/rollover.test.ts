@@ -1,5 +1,5 @@
 import { createPublicKey } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { calculateJwkThumbprint } from 'jose';
@@ -14,6 +14,21 @@ async function openBank() {
   const bank = await openOperatedBank();
   await bank.tick();
   return bank;
+}
+
+/** A checkout with the stage of the sandbox, and others around it. */
+function checkout(issuerId = ISSUER_ID) {
+  const folder = mkdtempSync(join(tmpdir(), 'd1-token-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  mkdirSync(join(folder, 'infra'));
+  const file = join('infra', 'params.yml');
+  const stages = [
+    'default:\n  activeSigningKey: current\n  nextKeyId: none # as a rule\n\n',
+    `# The bank's own.\n${STAGE}:\n  issuerId: "${issuerId}"\n  keyId: ${KEY_ID} # agreed\n\n`,
+    '# Thales has not answered yet.\nproduction:\n  keyId: other\n',
+  ];
+  writeFileSync(join(folder, file), stages.join(''));
+  return { folder, file, written: () => readFileSync(join(folder, file), 'utf8') };
 }
 
 /** A story has many commands, some of which wait for the function's pace of checks, and the machine may be busy. */
@@ -117,6 +132,66 @@ describe('a key rollover', () => {
     },
     STORY_MILLISECONDS,
   );
+
+  it(
+    'writes each step into the checkout, so that the next deployment does not take it back',
+    async () => {
+      const { folder, written, file } = checkout();
+      const bank = await openOperatedBank({ folder });
+      await bank.tick();
+      const before = written();
+      const ours = (...lines: string[]) => before.replace(`  keyId: ${KEY_ID} # agreed\n`, lines.join(''));
+
+      const dry = await bank.json('key rollover start', '--kid', NEW_KID, '--dry-run');
+      expect(dry.facts['params_file']).toMatchObject({ written: false, diff: [`+  nextKeyId: "${NEW_KID}"`] });
+      expect(written()).toBe(before);
+      const started = await bank.json('key rollover start', '--kid', NEW_KID);
+      expect(started.facts['params_file']).toMatchObject({ file, written: true });
+      expect(started.next[0]).toContain(`commit ${file}`);
+      const withNext = ours(`  keyId: ${KEY_ID} # agreed\n`, `  nextKeyId: "${NEW_KID}"\n`);
+      expect(written()).toBe(withNext);
+
+      await provision(bank, NEW_KID, 'next');
+      await bank.json('key rollover check');
+      // The laptop was closed after the stack was changed, or the colleague's checkout is older.
+      await bank.sandbox.deployment.update(new Map([['ActiveSigningKey', 'next']]));
+      const status = await bank.json('key rollover status');
+      expect(status).toMatchObject({ exit_code: 3, facts: { params_file: { state: 'differs', written: false } } });
+      expect(status.next[0]).toContain(`activeSigningKey: next, keyId: "${KEY_ID}", nextKeyId: "${NEW_KID}"`);
+      expect(await bank.json('key rollover switch', '--dry-run')).toMatchObject({
+        facts: { params_file: { written: false, diff: ['+  activeSigningKey: next'] } },
+      });
+      expect(await bank.json('key rollover switch')).toMatchObject({ exit_code: 0, facts: { state: 'switched' } });
+      expect(written()).toBe(withNext.replace(`${NEW_KID}"\n`, `${NEW_KID}"\n  activeSigningKey: next\n`));
+      expect((await bank.json('key rollover status')).exit_code).toBe(0);
+
+      await bank.json('key rollover back');
+      expect(written()).toBe(withNext.replace(`${NEW_KID}"\n`, `${NEW_KID}"\n  activeSigningKey: current\n`));
+      await bank.json('key rollover switch');
+      const finished = await bank.run(['key', 'rollover', 'finish', '--stage', STAGE]);
+      expect(finished.stdout).toContain(`Wrote ${file}:\n  -  keyId: ${KEY_ID} # agreed\n  +  keyId: none # agreed\n`);
+      expect(written()).toBe(
+        ours('  keyId: none # agreed\n', `  nextKeyId: "${NEW_KID}"\n`, '  activeSigningKey: next\n'),
+      );
+    },
+    STORY_MILLISECONDS,
+  );
+
+  it("says what to write where there is no checkout, or another bank's", async () => {
+    const bank = await openBank();
+    const started = await bank.json('key rollover start', '--kid', NEW_KID);
+    const lines = `activeSigningKey: current, keyId: "${KEY_ID}", nextKeyId: "${NEW_KID}"`;
+    expect(started.next[0]).toContain(`write ${lines} into the stage in infra/params.yml`);
+
+    const { folder, file, written } = checkout('ISSUER0002');
+    const before = written();
+    const path = join(folder, file);
+    const { facts, next } = await bank.json('key rollover start', '--kid', NEW_KID, '--file', path);
+    expect(facts['params_file']).toMatchObject({ state: 'unknown', written: false });
+    expect(next[0]).toContain(lines);
+    expect(readFileSync(path, 'utf8')).toBe(before);
+    expect(await bank.json('key rollover status', '--file', '/nonexistent')).toMatchObject({ exit_code: 2 });
+  });
 
   it('believes a check only if time, kid and key all match', async () => {
     const bank = await openBank();

@@ -1,6 +1,7 @@
 import { buildCommand } from '@stricli/core';
 import type { Context } from '../frame/context.ts';
 import { onOff, optionalText, placeFlags } from '../frame/flags.ts';
+import { paramsFileFlag } from '../frame/params-file.ts';
 import type { InitFlags } from './init.ts';
 
 export const initCommand = buildCommand<InitFlags, [], Context>({
@@ -18,13 +19,7 @@ export const initCommand = buildCommand<InitFlags, [], Context>({
   parameters: {
     flags: {
       ...placeFlags,
-      file: {
-        kind: 'parsed',
-        parse: String,
-        default: 'infra/params.yml',
-        brief: 'Where the parameters are',
-        placeholder: 'FILE',
-      },
+      file: paramsFileFlag,
       environment: optionalText('production, staging, develop, or a base URL', 'D1'),
       issuerId: optionalText('As Thales gave it', 'ISSUER'),
       keyId: optionalText('The kid of the signing key, agreed with Thales', 'KID'),

@@ -1,13 +1,14 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { rules } from '../../../infra/check-parameters.ts';
 import { failure, usageFailure } from '../frame/cli-failure.ts';
 import { runCommand, type Session } from '../frame/command.ts';
 import type { Context } from '../frame/context.ts';
 import type { PlaceFlags } from '../frame/flags.ts';
+import { PARAMS_FILE, readParams } from '../frame/params-file.ts';
 import { hasParameters, questions, stageBlock, withStage } from './stage-block.ts';
 
 export interface InitFlags extends PlaceFlags {
-  readonly file: string;
+  readonly file?: string;
   readonly replace: boolean;
   readonly dryRun: boolean;
   readonly environment?: string;
@@ -20,10 +21,11 @@ export interface InitFlags extends PlaceFlags {
 
 export async function init(this: Context, flags: InitFlags): Promise<void> {
   await runCommand(this, 'init', flags, async (session) => {
-    const { file, stage, replace, dryRun } = flags;
-    const text = await readFile(file, 'utf8').catch(() => {
+    const { file = PARAMS_FILE, stage, replace, dryRun } = flags;
+    const text = await readParams(file);
+    if (text === undefined) {
       throw usageFailure(`The file ${file} cannot be read.`, 'Run the command in a checkout, or give --file.');
-    });
+    }
     if (stage === 'default')
       throw usageFailure('default is no stage.', 'It holds for every stage that does not say otherwise.');
     if (hasParameters(text, stage) && !replace) {

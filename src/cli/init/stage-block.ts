@@ -1,3 +1,5 @@
+import { linesOf } from '../frame/params-file.ts';
+
 /** What a stage of infra/params.yml may be given here, in the order in which it is asked for. */
 export interface Question {
   readonly name: string;
@@ -61,24 +63,17 @@ export function stageBlock(stage: string, answers: ReadonlyMap<string, string>):
  */
 export function withStage(text: string, stage: string, block: string): string | undefined {
   const lines = text.split('\n');
-  const begin = lines.indexOf(`${stage}:`);
-  if (begin === -1) return `${text.trimEnd()}\n\n${block}`;
-  let end = begin + 1;
-  while (end < lines.length && /^( .*)?$/.test(lines[end] ?? '')) end += 1;
-  const before = lines.slice(0, begin).join('\n');
-  const after = lines.slice(end).join('\n');
-  const changed = `${before}${before === '' ? '' : '\n'}${block}${after === '' ? '' : after}`;
+  const range = linesOf(lines, stage);
+  if (!range) return `${text.trimEnd()}\n\n${block}`;
+  const [begin, end] = range;
+  lines.splice(begin, end - begin, block.trimEnd());
+  const changed = lines.join('\n');
   return changed === text ? undefined : changed;
 }
 
 /** Whether the stage has parameters of its own already: commented lines are none. */
 export function hasParameters(text: string, stage: string): boolean {
   const lines = text.split('\n');
-  const begin = lines.indexOf(`${stage}:`);
-  if (begin === -1) return false;
-  for (const line of lines.slice(begin + 1)) {
-    if (/^\S/.test(line) && !line.startsWith('#')) return false;
-    if (/^ +(issuerId|keyId):/.test(line)) return true;
-  }
-  return false;
+  const range = linesOf(lines, stage);
+  return range !== undefined && lines.slice(...range).some((line) => /^ +(issuerId|keyId):/.test(line));
 }

@@ -1,8 +1,9 @@
 import { buildCommand, buildRouteMap } from '@stricli/core';
 import type { Context } from '../frame/context.ts';
-import { type ChangeFlags, changeFlags, type PlaceFlags, placeFlags } from '../frame/flags.ts';
+import { changeFlags, type PlaceFlags, placeFlags } from '../frame/flags.ts';
+import { paramsFileFlag } from '../frame/params-file.ts';
 import type { ExportFlags } from './export.ts';
-import type { StartFlags } from './rollover.ts';
+import type { RolloverFlags, StartFlags, StatusFlags } from './rollover.ts';
 
 const file = { kind: 'tuple', parameters: [{ parse: String, brief: 'The file', placeholder: 'FILE' }] } as const;
 const examples = (text: string, ...lines: string[]) =>
@@ -41,9 +42,9 @@ const verifyCommand = buildCommand<PlaceFlags, [string], Context>({
 
 const rolloverRoutes = buildRouteMap<string, Context>({
   routes: {
-    status: buildCommand<PlaceFlags, [], Context>({
+    status: buildCommand<StatusFlags, [], Context>({
       docs: { brief: 'Says where a rollover is, and what comes next' },
-      parameters: { flags: placeFlags },
+      parameters: { flags: { ...placeFlags, file: paramsFileFlag } },
       loader: async () => (await import('./rollover.ts')).status,
     }),
     start: buildCommand<StartFlags, [], Context>({
@@ -58,6 +59,7 @@ const rolloverRoutes = buildRouteMap<string, Context>({
       parameters: {
         flags: {
           ...changeFlags,
+          file: paramsFileFlag,
           kid: {
             kind: 'parsed',
             parse: String,
@@ -73,7 +75,14 @@ const rolloverRoutes = buildRouteMap<string, Context>({
     back: change('The way back: the old key signs again, or the candidate leaves the stack', 'back'),
     finish: change('The old key leaves the stack; it stays in the account', 'finish'),
   },
-  docs: { brief: 'Replaces the signing key without an outage' },
+  docs: {
+    brief: 'Replaces the signing key without an outage',
+    fullDescription: [
+      'Replaces the signing key without an outage, a step at a time. The state is in AWS: a laptop may be closed after any step.',
+      'A step changes the stack, and in a checkout also the stage in infra/params.yml, by which the next deployment goes;',
+      'every other byte of that file stays. Elsewhere it says what to write there.',
+    ].join('\n'),
+  },
 });
 
 export const keyRoutes = buildRouteMap<string, Context>({
@@ -82,9 +91,9 @@ export const keyRoutes = buildRouteMap<string, Context>({
 });
 
 function change(brief: string, name: 'check' | 'switchKeys' | 'back' | 'finish') {
-  return buildCommand<ChangeFlags, [], Context>({
+  return buildCommand<RolloverFlags, [], Context>({
     docs: { brief },
-    parameters: { flags: changeFlags },
+    parameters: { flags: { ...changeFlags, file: paramsFileFlag } },
     loader: async () => (await import('./rollover.ts'))[name],
   });
 }

@@ -48,21 +48,18 @@ export const rolloverFacts = (rollover: Rollover): Facts => ({
 
 /** What comes next, in commands. */
 export function nextSteps(rollover: Rollover, stage: string): string[] {
-  const parameter = ({ place }: StackKey) => (place === 'current' ? 'keyId' : 'nextKeyId');
   switch (rollover.state) {
     case 'idle':
       return [];
     case 'started':
       return rollover.provenAt === undefined
         ? [
-            `write ${parameter(rollover.other)}: "${rollover.other.kid}" into infra/params.yml, or the next deployment takes the key out again.`,
             `send Thales the issuer id, the kid ${rollover.other.kid} and the public key: d1-token key export --stage ${stage} --place ${rollover.other.place}`,
             `when Thales has confirmed: d1-token key rollover check --stage ${stage}`,
           ]
         : [`within ${PROOF_HOURS} hours of the check: d1-token key rollover switch --stage ${stage}`];
     case 'switched':
       return [
-        `write activeSigningKey: ${rollover.active.place} into infra/params.yml, or the next deployment switches back.`,
         `when nobody has missed the old key for a while, have Thales remove the kid ${rollover.other.kid}, and: d1-token key rollover finish --stage ${stage}`,
         `or the way back: d1-token key rollover back --stage ${stage}`,
       ];

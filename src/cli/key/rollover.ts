@@ -6,18 +6,39 @@ import type { ChangeFlags, PlaceFlags } from '../frame/flags.ts';
 import { invokeCheck, mustHavePassed } from '../frame/invoke.ts';
 import { otherPlace, type StackKey } from '../frame/stage.ts';
 import { updateStack } from '../frame/update-stack.ts';
+import { type KeyParamsFile, openKeyParams, type ToldParams, toldParams } from './params.ts';
 import { recordProof } from './proof.ts';
 import { described, nextSteps, type Rollover, readRollover, rolloverFacts } from './rollover-state.ts';
 
-export interface StartFlags extends ChangeFlags {
+export interface StatusFlags extends PlaceFlags {
+  readonly file?: string;
+}
+
+export interface RolloverFlags extends ChangeFlags {
+  readonly file?: string;
+}
+
+export interface StartFlags extends RolloverFlags {
   readonly kid: string;
+}
+
+/** A session that also knows the file that the next deployment goes by. */
+interface RolloverSession extends StageSession {
+  readonly params: KeyParamsFile;
 }
 
 /** The stack's parameter with the kid of a place. */
 const kidParameter = (place: StackKey['place']) => (place === 'current' ? 'CurrentKeyId' : 'NextKeyId');
 
-export async function status(this: Context, flags: PlaceFlags): Promise<void> {
-  await rollover(this, 'status', flags, async (_session, now) => told(now, flags));
+export async function status(this: Context, flags: StatusFlags): Promise<void> {
+  await rollover(this, 'status', flags, async ({ params, stack }, now) => {
+    const found = params.compare(stack.parameters);
+    const file = toldParams(params, found, stack.parameters, 'looked');
+    // Outside a checkout nobody can tell, and nothing is wrong.
+    const isOutside = found.kind === 'unknown';
+    const result = told(now, flags, isOutside ? { ...file, next: [] } : file);
+    return found.kind === 'differs' ? { ...result, outcome: 'attention' } : result;
+  });
 }
 
 export async function start(this: Context, flags: StartFlags): Promise<void> {
@@ -33,24 +54,22 @@ export async function start(this: Context, flags: StartFlags): Promise<void> {
       );
     }
     if (now.state !== 'idle') {
-      if (now.other.kid === kid && now.state === 'started') return told(now, flags, 'Nothing to do.');
+      if (now.other.kid === kid && now.state === 'started') return nothingToDo(session, now, flags);
       throw failure('ROLLOVER_UNDER_WAY', described(now), 'Finish that rollover first, or take it back.');
     }
     const place = otherPlace(now.active.place);
     const what = `The stack gets a second signing key, in the place ${place}, with the kid ${kid}. The first one goes on signing.`;
-    const dry = await mayChange(session, flags, what);
-    if (dry) return dry;
-    return changed(session, { [kidParameter(place)]: kid }, flags);
+    return change(session, flags, what, { [kidParameter(place)]: kid });
   });
 }
 
-export async function check(this: Context, flags: ChangeFlags): Promise<void> {
+export async function check(this: Context, flags: RolloverFlags): Promise<void> {
   await rollover(this, 'check', flags, async (session, now) => {
     if (now.state !== 'started') throw notUnderWay(now);
     const { other } = now;
     const what = `The function gets a token with the candidate, kid ${other.kid}, and the key is tagged when that works.`;
     const dry = await mayChange(session, flags, what);
-    if (dry) return dry;
+    if (dry) return withParams(dry, session, session.stack.parameters);
     const { clients, configuration, progress } = session;
     const report = await invokeCheck(clients, configuration.name, { signing_key: 'next' }, progress);
     const signed = report.steps.find(({ step }) => step === 'signing_key');
@@ -64,13 +83,13 @@ export async function check(this: Context, flags: ChangeFlags): Promise<void> {
     mustHavePassed(report, 'Nothing was changed. Has Thales confirmed the key under this kid?');
     const at = new Date(report.checked_at * 1000);
     await recordProof(clients, other, at);
-    return told({ ...now, provenAt: at.getTime() }, flags);
+    return told({ ...now, provenAt: at.getTime() }, flags, await written(session, session.stack.parameters));
   });
 }
 
-export async function switchKeys(this: Context, flags: ChangeFlags): Promise<void> {
+export async function switchKeys(this: Context, flags: RolloverFlags): Promise<void> {
   await rollover(this, 'switch', flags, async (session, now) => {
-    if (now.state === 'switched') return told(now, flags, 'Nothing to do.');
+    if (now.state === 'switched') return nothingToDo(session, now, flags);
     if (now.state !== 'started') throw notUnderWay(now);
     if (now.provenAt === undefined) {
       throw failure(
@@ -80,29 +99,25 @@ export async function switchKeys(this: Context, flags: ChangeFlags): Promise<voi
       );
     }
     const what = `The key ${now.other.place}, kid ${now.other.kid}, signs from now on; the old one stays in the stack.`;
-    const dry = await mayChange(session, flags, what);
-    if (dry) return dry;
-    return changed(session, { ActiveSigningKey: now.other.place }, flags, true);
+    return change(session, flags, what, { ActiveSigningKey: now.other.place }, true);
   });
 }
 
-export async function back(this: Context, flags: ChangeFlags): Promise<void> {
+export async function back(this: Context, flags: RolloverFlags): Promise<void> {
   await rollover(this, 'back', flags, async (session, now) => {
-    if (now.state === 'idle') return told(now, flags, 'Nothing to do.');
-    const isSwitched = now.state === 'switched';
-    const what = isSwitched
-      ? `The old key ${now.other.place}, kid ${now.other.kid}, signs again; the new one stays as the candidate.`
-      : `The candidate, kid ${now.other.kid}, leaves the stack. It stays in the account; the key that signs is not touched.`;
-    const dry = await mayChange(session, flags, what);
-    if (dry) return dry;
-    if (isSwitched) return changed(session, { ActiveSigningKey: now.other.place }, flags, true);
-    return changed(session, { [kidParameter(now.other.place)]: 'none' }, flags);
+    if (now.state === 'idle') return nothingToDo(session, now, flags);
+    if (now.state === 'switched') {
+      const what = `The old key ${now.other.place}, kid ${now.other.kid}, signs again; the new one stays as the candidate.`;
+      return change(session, flags, what, { ActiveSigningKey: now.other.place }, true);
+    }
+    const what = `The candidate, kid ${now.other.kid}, leaves the stack. It stays in the account; the key that signs is not touched.`;
+    return change(session, flags, what, { [kidParameter(now.other.place)]: 'none' });
   });
 }
 
-export async function finish(this: Context, flags: ChangeFlags): Promise<void> {
+export async function finish(this: Context, flags: RolloverFlags): Promise<void> {
   await rollover(this, 'finish', flags, async (session, now) => {
-    if (now.state === 'idle') return told(now, flags, 'Nothing to do.');
+    if (now.state === 'idle') return nothingToDo(session, now, flags);
     if (now.state === 'started') {
       throw failure(
         'NOT_SWITCHED',
@@ -111,59 +126,95 @@ export async function finish(this: Context, flags: ChangeFlags): Promise<void> {
       );
     }
     const what = `The old key, kid ${now.other.kid}, leaves the stack. It stays in the account: disable it, and delete it later.`;
+    const changes = { [kidParameter(now.other.place)]: 'none' };
     const dry = await mayChange(session, flags, what);
-    if (dry) return dry;
+    if (dry) return withParams(dry, session, withChanges(session.stack.parameters, changes));
     const { clients, configuration, progress } = session;
     // The last moment in which the old key can be of use.
     mustHavePassed(
       await invokeCheck(clients, configuration.name, {}, progress),
       'The old key was left in the stack: d1-token key rollover back.',
     );
-    const result = await changed(session, { [kidParameter(now.other.place)]: 'none' }, flags);
-    const parameter = now.other.place === 'current' ? 'keyId' : 'nextKeyId';
-    return {
-      ...result,
-      next: [
-        `write ${parameter}: none into infra/params.yml, or the next deployment makes another key.`,
-        `disable the old key, and delete it later: aws kms disable-key --key-id ${now.other.arn}`,
-      ],
-    };
+    const result = await changed(session, flags, changes);
+    const disable = `disable the old key, and delete it later: aws kms disable-key --key-id ${now.other.arn}`;
+    return { ...result, next: [...(result.next ?? []), disable] };
   });
 }
 
-async function rollover<F extends PlaceFlags>(
+async function rollover<F extends StatusFlags>(
   context: Context,
   name: string,
   flags: F,
-  work: (session: StageSession, now: Rollover) => Promise<Result>,
+  work: (session: RolloverSession, now: Rollover) => Promise<Result>,
 ): Promise<void> {
   await runCommand(context, `key rollover ${name}`, flags, async (session) => {
     const stage = await openStage(session);
-    return work(stage, await readRollover(stage.clients, stage.stack, Date.now()));
+    const [params, now] = await Promise.all([
+      openKeyParams(flags, stage.place.issuerId),
+      readRollover(stage.clients, stage.stack, Date.now()),
+    ]);
+    return work({ ...stage, params }, now);
   });
 }
 
-/** Changes the stack, and tells where the rollover is then. @param prove Whether a check must pass afterwards. */
-async function changed(
-  session: StageSession,
+/** @param prove Whether a check must pass afterwards. */
+async function change(
+  session: RolloverSession,
+  flags: RolloverFlags,
+  what: string,
   changes: Readonly<Record<string, string>>,
-  flags: ChangeFlags,
+  prove = false,
+): Promise<Result> {
+  const dry = await mayChange(session, flags, what);
+  if (dry) return withParams(dry, session, withChanges(session.stack.parameters, changes));
+  return changed(session, flags, changes, prove);
+}
+
+/** Changes the stack and the file, and tells where the rollover is then. */
+async function changed(
+  session: RolloverSession,
+  flags: RolloverFlags,
+  changes: Readonly<Record<string, string>>,
   prove = false,
 ): Promise<Result> {
   const stack = await updateStack(session, changes);
+  // Before anything can fail: the file says what the stack is.
+  const file = await written(session, stack.parameters);
   if (prove) {
     const report = await invokeCheck(session.clients, session.configuration.name, {}, session.progress);
     mustHavePassed(report, `The stack was changed. The way back: d1-token key rollover back --stage ${flags.stage}`);
   }
-  return told(await readRollover(session.clients, stack, Date.now()), flags);
+  return told(await readRollover(session.clients, stack, Date.now()), flags, file);
 }
 
-function told(now: Rollover, flags: PlaceFlags, first?: string): Result {
+/** The laptop may have been closed before the file was written. */
+async function nothingToDo(session: RolloverSession, now: Rollover, flags: RolloverFlags): Promise<Result> {
+  const { params, stack } = session;
+  const file = flags.dryRun
+    ? toldParams(params, params.compare(stack.parameters), stack.parameters, 'would write')
+    : await written(session, stack.parameters);
+  return told(now, flags, { ...file, text: [...file.text, 'Nothing else to do.'] });
+}
+
+type Parameters = RolloverSession['stack']['parameters'];
+
+const withChanges = (parameters: Parameters, changes: Readonly<Record<string, string>>): Parameters =>
+  new Map([...parameters, ...Object.entries(changes)]);
+
+const written = async ({ params }: RolloverSession, parameters: Parameters) =>
+  toldParams(params, await params.write(parameters), parameters, 'wrote');
+
+function withParams(dry: Result, { params }: RolloverSession, parameters: Parameters): Result {
+  const { text, fact } = toldParams(params, params.compare(parameters), parameters, 'would write');
+  return { ...dry, facts: { ...dry.facts, params_file: fact }, text: [...dry.text, ...text] };
+}
+
+function told(now: Rollover, { stage }: PlaceFlags, file: ToldParams): Result {
   return {
     // A rollover that is not finished wants something done; the command itself went well.
-    facts: rolloverFacts(now),
-    text: [...(first === undefined ? [] : [first]), described(now)],
-    next: nextSteps(now, flags.stage),
+    facts: { ...rolloverFacts(now), params_file: file.fact },
+    text: [...file.text, described(now)],
+    next: [...file.next, ...nextSteps(now, stage)],
   };
 }
 
