@@ -3,6 +3,7 @@ import { Readable } from 'node:stream';
 import { type HttpsAnswer, httpsRequest } from '../shared/https.ts';
 import { HttpsFailure } from '../shared/https-failure.ts';
 import type { Settings } from './options.ts';
+import { isRepeatable } from './request.ts';
 
 /** What is read before anybody asks: a short body whose reader never comes leaves its connection to the next request. */
 const READ_AHEAD_BYTES = 16 * 1024;
@@ -23,7 +24,7 @@ export async function fetchOverHttps(
   // abort reaches a Request only as long as somebody holds the Request.
   const outgoing = new Request(url, { ...init, redirect: 'manual' });
   const body =
-    outgoing.body && (isStreamed(init.body) ? Readable.fromWeb(outgoing.body) : await outgoing.arrayBuffer());
+    outgoing.body && (isRepeatable(init.body) ? await outgoing.arrayBuffer() : Readable.fromWeb(outgoing.body));
   const answer = await httpsRequest({
     url,
     method: outgoing.method,
@@ -38,9 +39,6 @@ export async function fetchOverHttps(
   Object.defineProperty(response, 'url', { value: outgoing.url });
   return response;
 }
-
-export const isStreamed = (body: unknown): boolean =>
-  body instanceof ReadableStream || (typeof body === 'object' && body !== null && Symbol.asyncIterator in body);
 
 function responseFrom(answer: HttpsAnswer, method: string, timeoutMilliseconds: number | undefined): Response {
   const { status, rawHeaders } = answer;

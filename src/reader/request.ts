@@ -44,10 +44,11 @@ export function takeApart(input: FetchInput, init: RequestInit = {}): Outgoing {
   };
 }
 
-/** A stream and an iterator are spent after the first time. */
-function isRepeatable(body: unknown): boolean {
+/** Whether a body can be sent again: a stream and an iterator are spent after the first time. */
+export function isRepeatable(body: unknown): boolean {
   return (
     body === null ||
+    body === undefined ||
     typeof body === 'string' ||
     body instanceof URLSearchParams ||
     body instanceof ArrayBuffer ||

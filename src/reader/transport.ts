@@ -1,8 +1,9 @@
 import type { Agent } from 'node:https';
 import { HttpsFailure } from '../shared/https-failure.ts';
-import { asFetchError, fetchError, fetchOverHttps, isStreamed, timedOut } from './fetch-over-https.ts';
+import { asFetchError, fetchError, fetchOverHttps, timedOut } from './fetch-over-https.ts';
 import { dropFree, type MutualTls } from './mutual-tls.ts';
 import type { Fetch, Settings } from './options.ts';
+import { isRepeatable } from './request.ts';
 
 /** How requests are sent: with the client certificate to D1, and without it to where a redirect leads. */
 export interface Transport {
@@ -47,7 +48,7 @@ function overHttps(settings: Settings, mutualTls: MutualTls): Fetch {
   async function agentForAgain(failure: unknown, agent: Agent, init: RequestInit): Promise<Agent | undefined> {
     if (!(failure instanceof HttpsFailure) || failure.answered) return undefined;
     const { kind, code, reusedSocket, certificateRefused, untrusted } = failure;
-    const isSpent = isStreamed(init.body);
+    const isSpent = !isRepeatable(init.body);
     // A handshake that failed has carried no request; who just hangs up may have read one.
     const mayBeDone = kind === 'NETWORK' && !IDEMPOTENT.has(init.method ?? 'GET');
     if (kind === 'NETWORK' && reusedSocket) {
