@@ -3,6 +3,7 @@ import { BrokerError } from '../src/errors.ts';
 import type { Clock } from '../src/shared/clock.ts';
 import { rejected, unreachable } from '../src/token-endpoint/endpoint-error.ts';
 import type { TokenEndpoint } from '../src/token-endpoint/token-endpoint.ts';
+import type { Timeouts } from '../src/token-endpoint/token-request.ts';
 import { type RecordFacts, toTokenRecord } from '../src/token-endpoint/token-response.ts';
 import type { SeededRandom } from './seeded-random.ts';
 import type { SimulatedTime } from './simulated-time.ts';
@@ -87,23 +88,29 @@ export class D1 {
   };
 
   /** @param clock The caller's: it says when the request was sent. */
-  tokenEndpoint(clock: Pick<Clock, 'now'>, settings: Omit<RecordFacts, 'correlationId' | 'sentAt'>): TokenEndpoint {
+  tokenEndpoint(
+    clock: Pick<Clock, 'now'>,
+    settings: Omit<RecordFacts, 'correlationId' | 'sentAt'> & Pick<Timeouts, 'exchangeTimeoutMilliseconds'>,
+  ): TokenEndpoint {
     return {
       exchange: async (createAssertion, call, _deadline, signal) => {
         await createAssertion(signal);
         call.journal.exchangeAttempts += 1;
+        const takes = this.#takes();
+        // What takes longer than an attempt may is the last of several.
+        const attempt = Math.min(takes, settings.exchangeTimeoutMilliseconds);
+        if (takes > attempt) await this.#options.time.sleep(takes - attempt, signal);
         const sentAt = clock.now();
         const { correlationId } = call;
-        return toTokenRecord(await this.answer(signal), { ...settings, correlationId, sentAt });
+        return toTokenRecord(await this.answer(signal, attempt), { ...settings, correlationId, sentAt });
       },
     };
   }
 
   /** What the token endpoint answers, after its time. */
-  async answer(signal: AbortSignal) {
-    const { time, random, fault: faultAt, latency, returnShare = 0 } = this.#options;
+  async answer(signal: AbortSignal, takes = this.#takes()) {
+    const { time, fault: faultAt, returnShare = 0 } = this.#options;
     const sentAt = time.now();
-    const takes = latency?.(sentAt) ?? random.between(100, 600);
     const back = Math.round(takes * returnShare);
     await time.sleep(takes - back, signal);
     if (signal.aborted) throw unreachable('did not answer');
@@ -116,6 +123,11 @@ export class D1 {
     if (signal.aborted) throw unreachable('did not answer');
     if (fault === 'lost') throw failures.lost();
     return { access_token: token, token_type: 'Bearer' as const, expires_in: left };
+  }
+
+  #takes(): number {
+    const { time, random, latency } = this.#options;
+    return latency?.(time.now()) ?? random.between(100, 600);
   }
 
   #issue(): IssuedToken {

@@ -11,6 +11,14 @@ const never = new Promise<never>(() => {});
 /** How an invocation ended: with an answer or an error of the broker's, or with the container's death. */
 export type Ended = Invocation | 'died' | 'timed out';
 
+/** An answer of D1's, as a container got it. */
+export interface Came {
+  /** Milliseconds since 1970 UTC: no later than an exchange may take, also where the container was frozen meanwhile. */
+  readonly at: number;
+  /** The token's `expires_in`. */
+  readonly seconds: number;
+}
+
 /**
  * One container of the function: a memory and a clock of its own. All that it waits for goes through `#pass`, which is where
  * it can be frozen (as Lambda does between invocations) and where it can die.
@@ -53,8 +61,7 @@ export class Container {
     createClient: (container: Container) => SimulatedClient;
     d1: D1;
     onExchange: (container: Container) => void;
-    /** @param seconds Its `expires_in`. */
-    onObtained: (container: Container, token: string, seconds: number) => void;
+    onObtained: (container: Container, token: string, came: Came) => void;
   }) {
     this.index = index;
     this.number = number;
@@ -79,7 +86,12 @@ export class Container {
             onExchange(this);
             return endpoint.exchange(...arguments_);
           });
-          if (obtained) onObtained(this, obtained.access_token, obtained.expires_in);
+          if (obtained) {
+            // Seconds are whole, so that the answer may have come until the end of the last one that it can be dated by.
+            const latest = obtained.obtained_at * 1000 + config.exchangeTimeoutMilliseconds + 999 - aheadMilliseconds();
+            const at = Math.min(time.now(), latest);
+            onObtained(this, obtained.access_token, { at, seconds: obtained.expires_in });
+          }
           return obtained;
         },
       },

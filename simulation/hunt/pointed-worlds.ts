@@ -1,4 +1,4 @@
-import type { SeededRandom } from '../seeded-random.ts';
+import { SeededRandom } from '../seeded-random.ts';
 import type { Happening, Operation, World } from './description.ts';
 
 const HOURS = 6;
@@ -37,7 +37,9 @@ export function pointedWorld(seed: number, random: SeededRandom): World {
     ]),
     happenings,
   };
-  const made = pick([
+  // A stream of its own: what the other seeds mean stays.
+  const isFrozen = new SeededRandom(seed, 'thaws').happens(1 / 18);
+  const story = pick([
     overlaps,
     crowds,
     unstored,
@@ -55,7 +57,8 @@ export function pointedWorld(seed: number, random: SeededRandom): World {
     shortLives,
     labelsByHand,
     fullSecret,
-  ])();
+  ]);
+  const made = isFrozen ? thaws() : story();
   return {
     ...base,
     ...made,
@@ -223,6 +226,24 @@ export function pointedWorld(seed: number, random: SeededRandom): World {
     }
     const clocks = Array.from({ length: count }, () => Math.round((random.fraction() * 2 - 1) * most * 1000) / 1000);
     return { containers: count, clocks };
+  }
+
+  /** A container is frozen while D1's answer is on its way, and others get theirs meanwhile. */
+  function thaws(): Partial<World> {
+    for (let at = 60; at < END; at += 60) {
+      const container = Math.floor(random.fraction() * 2);
+      const lasts = pick([random.between(2, 8), random.between(10, 70)]);
+      happenings.push({ kind: 'frozen', at: at + random.between(2, 5), container, lasts });
+      if (random.happens(0.3)) call(at + random.fraction() * 60, 840);
+    }
+    return {
+      containers: 2,
+      clocks: [0, 0],
+      exchangeTakes: pick([
+        [3_000, 7_500],
+        [500, 1_800],
+      ]),
+    };
   }
 
   /** Somebody has lowered the function's timeout. */

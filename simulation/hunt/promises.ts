@@ -1,6 +1,6 @@
 import type { D1, IssuedToken } from '../d1.ts';
 import type { SimulatedTime } from '../simulated-time.ts';
-import type { Container, Ended } from './container.ts';
+import type { Came, Container, Ended } from './container.ts';
 import type { World } from './description.ts';
 import { answers } from './promises/answers.ts';
 import { life } from './promises/life.ts';
@@ -30,7 +30,7 @@ export function startPromises(
   const rules = promiseRules.filter(({ name, holds }) => (only === undefined || only === name) && holds(facts, world));
   const refused = new Set<string>();
   const working = new Map<Container, Invocation[]>();
-  const arrivals = new Map<IssuedToken, number>();
+  const arrivals = new Map<IssuedToken, Came & { seenAt: number }>();
   let current: Stored | undefined;
   const troubles = world.happenings.filter((one) => one.kind === 'secret service');
   const watch: Watch = {
@@ -47,7 +47,8 @@ export function startPromises(
     current: () => current,
     refused,
     working: (container) => working.get(container) ?? [],
-    arrivedAt: (token) => arrivals.get(token) ?? Number.POSITIVE_INFINITY,
+    arrivedAt: (token) => arrivals.get(token)?.at ?? Number.POSITIVE_INFINITY,
+    isRepeated: (token) => (arrivals.get(token)?.seenAt ?? Number.POSITIVE_INFINITY) < time.now(),
     isTrouble: (from, to) =>
       troubles.some(({ at, lasts }) => startsAt + at * 1000 < to && startsAt + (at + lasts) * 1000 > from),
   };
@@ -72,13 +73,13 @@ export function startPromises(
     exchanging(container: Container): void {
       for (const check of checks) check.exchanging?.(container);
     },
-    obtained(container: Container, text: string, seconds: number): void {
+    obtained(container: Container, text: string, came: Came): void {
       const token = d1.find(text);
       if (!token) return;
-      if (!arrivals.has(token)) arrivals.set(token, time.now());
+      if (!arrivals.has(token)) arrivals.set(token, { ...came, seenAt: time.now() });
       const here = working.get(container) ?? [];
       for (const invocation of here) invocation.obtained.push(token.number);
-      for (const check of checks) check.obtained?.(container, token, here, seconds);
+      for (const check of checks) check.obtained?.(container, token, here, came.seconds);
     },
     saw(container: Container, versionId: string): void {
       for (const check of checks) check.saw?.(container, versionId);

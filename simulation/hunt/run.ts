@@ -361,7 +361,7 @@ export async function runWorld(
       createClient: clientFor,
       d1,
       onExchange: (one) => promises.exchanging(one),
-      onObtained: (one, token, seconds) => promises.obtained(one, token, seconds),
+      onObtained: (one, token, came) => promises.obtained(one, token, came),
     });
     containers[index] = container;
     return container;

@@ -190,8 +190,15 @@ export const teeth: readonly Tooth[] = [
   {
     what: 'obtained_at goes back where a clock does',
     file: 'src/broker/obtain.ts',
-    from: 'Math.min(Math.max(nowSeconds(clock), after), record.expires_at - 1)',
-    to: 'Math.min(nowSeconds(clock), record.expires_at - 1)',
+    from: 'Math.min(Math.max(came, after), record.expires_at - 1)',
+    to: 'Math.min(came, record.expires_at - 1)',
+  },
+  {
+    what: 'a container that was frozen while D1’s answer was on its way dates the token by its thaw',
+    seed: 40_000_662,
+    file: 'src/broker/obtain.ts',
+    from: 'Math.min(nowSeconds(clock), record.obtained_at + longestExchangeSeconds)',
+    to: 'nowSeconds(clock)',
   },
   {
     what: 'the token that was obtained in the second of the refused one is taken for a newer one',

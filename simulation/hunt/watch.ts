@@ -1,4 +1,5 @@
 import type { TokenRecord } from '../../src/shared/token-record.ts';
+import { config } from '../broker-function.ts';
 import type { D1, IssuedToken } from '../d1.ts';
 import type { Container, Ended } from './container.ts';
 import type { Happening, Kind, World } from './description.ts';
@@ -84,6 +85,8 @@ export interface Watch {
   isTrouble(from: number, to: number): boolean;
   /** When a token first came to anybody; milliseconds since 1970 UTC. */
   arrivedAt(token: IssuedToken): number;
+  /** Whether it has come to anybody before now. */
+  isRepeated(token: IssuedToken): boolean;
 }
 
 export interface PromiseRule {
@@ -204,9 +207,15 @@ export function lastFault(happenings: readonly Happening[]): number {
   return Math.max(0, ...ends);
 }
 
-/** Seconds. */
+/** Seconds. An answer to a container that is frozen comes when it is thawed, and counts as come before its time-out. */
 export const longestExchange = ({ exchangeTakes, happenings }: World): number =>
-  Math.max(exchangeTakes[1] / 1000, ...happenings.map((one) => (one.kind === 'D1 slow' ? one.seconds : 0)));
+  Math.max(
+    exchangeTakes[1] / 1000,
+    ...happenings.map((one) => {
+      if (one.kind === 'frozen') return config.exchangeTimeoutMilliseconds / 1000;
+      return one.kind === 'D1 slow' ? one.seconds : 0;
+    }),
+  );
 
 export const left = ({ diesAt }: IssuedToken, now: number) => seconds(diesAt - now);
 

@@ -41,6 +41,7 @@ export function createObtain({
   clock: Clock;
   random: Random;
 }): Obtain {
+  const longestExchangeSeconds = Math.ceil(config.exchangeTimeoutMilliseconds / 1000);
   return async (call, deadline, known) => {
     const exchangeDeadline = deadline.earlier(STORE_RESERVE_MILLISECONDS);
     const exchanging = exchangeDeadline.limit('getting a token from D1', async (signal) => {
@@ -56,10 +57,12 @@ export function createObtain({
         return { ...record, obtained_at, expires_in: record.expires_at - obtained_at };
       }
       if (record.expires_at * 1000 <= clock.now()) throw responseInvalid('the access token has expired on its way');
-      const after = Math.max(0, ...known.map((one) => rank(one, clock.now()) + 1));
+      // Of two answers the one that came last is the newest, whichever was asked for first. One that comes later than it can
+      // found the container frozen: others may have got theirs meanwhile.
+      const came = Math.min(nowSeconds(clock), record.obtained_at + longestExchangeSeconds);
       // Monotone, or a good token would look older than the refused one where a clock went back.
-      // Of two answers the one that came last is the newest, whichever was asked for first.
-      return { ...record, obtained_at: Math.min(Math.max(nowSeconds(clock), after), record.expires_at - 1) };
+      const after = Math.max(0, ...known.map((one) => rank(one, clock.now()) + 1));
+      return { ...record, obtained_at: Math.min(Math.max(came, after), record.expires_at - 1) };
     });
     // Whoever waits for this exchange has a correlation id of its own; the one that D1 saw is the one to ask it about.
     return exchanging.catch((error: unknown) => {

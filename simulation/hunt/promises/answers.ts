@@ -46,7 +46,7 @@ export const answers: readonly PromiseRule[] = [
     sentence:
       'A container never answers with a token that came before one that it has obtained and that lives, its own last one included, whoever wins the swap (clocks that are right; within 5 s, but for twice what they are off, 1 s and one exchange).',
     holds: (facts) => facts.clockError <= 5 && !facts.has('moved back', 'foreign value', 'clock steps'),
-    check: ({ world, d1, facts, now, arrivedAt, refused: refusedTokens }, broken) => {
+    check: ({ world, d1, facts, now, arrivedAt, isRepeated, refused: refusedTokens }, broken) => {
       const newest = new Map<Container, IssuedToken>();
       const longest = longestExchange(world);
       // Tokens are ordered by when they came, in whole seconds. Clocks that differ can't tell which of two is the younger.
@@ -54,7 +54,7 @@ export const answers: readonly PromiseRule[] = [
       return {
         obtained: (container, token, working) => {
           // A rotation's token is the secret's, under AWSPENDING. A token that is repeated keeps its place.
-          if (working.some(({ kind }) => kind === 'rotation') || arrivedAt(token) < now()) return;
+          if (working.some(({ kind }) => kind === 'rotation') || isRepeated(token)) return;
           newest.set(container, token);
         },
         ended: ({ container, obtained }, ended) => {
@@ -96,13 +96,13 @@ export const answers: readonly PromiseRule[] = [
     sentence:
       'A caller that refuses nothing gets no error while its container holds a token that lives, for all that D1 has told it (tokens of equal life, clocks within 5 s).',
     holds: (facts) => facts.clockError <= 5 && facts.lifetime !== undefined && !facts.has('frozen', 'clock steps'),
-    check: ({ world, d1, facts, now, arrivedAt }, broken) => {
+    check: ({ world, d1, facts, now, isRepeated }, broken) => {
       /** Until when it lives, as the container was told: D1 may have put the end off, and the answer got lost. */
       const held = new Map<Container, { token: IssuedToken; until: number }>();
       const margin = (2 + longestExchange(world) + facts.clockError) * 1000;
       return {
         obtained: (container, token, working, seconds) => {
-          if (working.some(({ kind }) => kind === 'rotation') || arrivedAt(token) < now()) return;
+          if (working.some(({ kind }) => kind === 'rotation') || isRepeated(token)) return;
           held.set(container, { token, until: now() + seconds * 1000 });
         },
         ended: ({ kind, event, container }, ended) => {

@@ -71,7 +71,7 @@ export const life: readonly PromiseRule[] = [
   {
     name: 'an end that is put off',
     sentence:
-      'When D1 gives a tick the stored token again and promises it a longer life, the secret says so when the tick ends without an error (but for 5 s and one exchange; clocks within 2 s).',
+      'When D1 gives a tick the stored token again and promises it a longer life, the secret says so when the tick ends without an error (but for 5 s and one exchange; clocks within 2 s; not when another end was stored while the tick ran, and the budget of forced writes is spent).',
     holds: (facts, world) =>
       world.lengthens > 0 && facts.secretWell && facts.clockError <= 2 && !facts.has('rotation', 'D1 slow'),
     check: ({ world, facts, now, current }, broken) => {
@@ -79,11 +79,13 @@ export const life: readonly PromiseRule[] = [
       const slack = (7 + 2 * longestExchange(world) + 2 * facts.clockError) * 1000;
       return {
         obtained: (container, _token, _working, left) => void ends.set(container, now() + left * 1000),
-        ended: ({ kind, obtained, container }, ended) => {
+        ended: ({ kind, obtained, container, beganAt }, ended) => {
           const number = obtained.at(-1);
           const stored = current();
           if (kind !== 'tick' || typeof ended === 'string' || ended.error || number === undefined) return;
           if (!stored?.record || stored.token !== `token-${number}`) return;
+          // The pace begins anew with another end, and there is no budget to write ahead of it: the next tick stores this one.
+          if (stored.at >= beganAt && isBudgetSpent(stored, now())) return;
           const late = (ends.get(container) ?? 0) - stored.record.expires_at * 1000;
           if (late > slack) broken(`${stored.token} lives ${seconds(late)} s longer than the secret says`);
         },

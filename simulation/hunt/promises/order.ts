@@ -5,7 +5,7 @@ export const order: readonly PromiseRule[] = [
   {
     name: 'never worse',
     sentence:
-      'What the broker makes current, by a write or a rotation, never dies before what was current, unless that was revoked or refused (where tokens live equally long, and clocks are within 5 s).',
+      'What the broker makes current, by a write or a rotation, never dies before what was current, unless that was revoked or refused (where tokens live equally long, and clocks are within 5 s; but for one exchange, or 8 s where a container is frozen with the answer on its way).',
     holds: ({ lifetime, clockError }) => lifetime !== undefined && clockError <= 5,
     check: ({ world, d1, facts, refused }, broken) => {
       const wasCurrent = new Set<string>();
