@@ -69,16 +69,8 @@ export const teeth: readonly Tooth[] = [
   {
     what: '(5) who refuses a token gets one from D1, though the secret may hold a newer one',
     file: 'src/broker/plan.ts',
-    from: `    does: 'read it',
-    decide: ({ secret }) => (secret === 'unread' ? { do: 'read' } : undefined),
-  },
-  {
-    reason: 'not_better',`,
-    to: `    does: 'read it',
-    decide: ({ secret, held }) => (secret === 'unread' && !held ? { do: 'read' } : undefined),
-  },
-  {
-    reason: 'not_better',`,
+    from: 'decide: ({ secret, wish, enough, leftUnstoredAt, now }) => {',
+    to: 'decide: ({ secret, wish, held: enough, leftUnstoredAt, now }) => {',
   },
   {
     what: '(6) who loses a swap throws its own token away for the one of the winner',

@@ -105,11 +105,15 @@ interface View extends Situation {
   readonly stored: Held | undefined;
   /** The held token, when it lives and the caller has not refused it. */
   readonly suits: Held | undefined;
+  /** The same, when it lives as long as asked for. */
+  readonly enough: Held | undefined;
   /** The held token, when it is newer than the stored one and should take its place. */
   readonly waiting: Held | undefined;
   readonly early: number;
   readonly mayForce: boolean;
   readonly due: boolean;
+  /** D1 was asked, and failed or repeated itself. */
+  readonly inVain: boolean;
 }
 
 interface Row {
@@ -132,38 +136,14 @@ const obtain: Action = { do: 'obtain', forRefusal: false };
 export const rows: readonly Row[] = [
   {
     reason: 'unread',
-    for: 'tick',
-    when: 'the secret was not read in this invocation',
+    for: 'both',
+    when: 'the secret was not read in this invocation, and a tick asks, or the held token does not suit, lives shorter than asked for, or is not stored and no event within 10 s was left with it',
     does: 'read it',
-    decide: ({ secret }) => (secret === 'unread' ? { do: 'read' } : undefined),
-  },
-  {
-    reason: 'unreadable',
-    for: 'tick',
-    when: 'the secret cannot be read',
-    does: 'fail: nothing is known that could be kept fresh',
-    decide: ({ secret }) => (secret === 'unreadable' ? { do: 'fail', with: 'read' } : undefined),
-  },
-  {
-    reason: 'not_stored',
-    for: 'tick',
-    when: 'a write of this invocation failed',
-    does: 'fail; the token stays held, and the next event stores it',
-    decide: ({ done }) => (done.writeFailed ? { do: 'fail', with: 'write' } : undefined),
-  },
-  {
-    reason: 'waiting',
-    for: 'token',
-    when: 'a newer token is held than the secret is known to have, the secret was not read, and no event within 10 s was left with it',
-    does: 'read it, to store what is held',
-    decide: ({ secret, suits, leftUnstoredAt, now, done }) =>
-      secret === 'unread' &&
-      suits &&
-      suits.versionId === undefined &&
-      !done.writeFailed &&
-      !isRecent(leftUnstoredAt, now)
-        ? { do: 'read' }
-        : undefined,
+    decide: ({ secret, wish, enough, leftUnstoredAt, now }) => {
+      const isServed =
+        wish.kind === 'token' && enough && (enough.versionId !== undefined || isRecent(leftUnstoredAt, now));
+      return secret === 'unread' && !isServed ? { do: 'read' } : undefined;
+    },
   },
   {
     reason: 'held',
@@ -173,39 +153,24 @@ export const rows: readonly Row[] = [
     decide: (view) => {
       const { waiting, done } = view;
       // What this caller has refused is not spread to others.
-      if (!waiting || done.writeFailed || waiting !== view.suits) return undefined;
+      if (!waiting || waiting !== view.suits) return undefined;
       return done.obtained || isWorthStoring(waiting, view) ? store(view, waiting) : undefined;
     },
-  },
-  {
-    reason: 'obtained',
-    for: 'token',
-    when: 'D1 gave this invocation a token that suits the caller',
-    does: 'serve it, also when it could not be stored',
-    decide: ({ done, suits }) => (done.obtained && suits ? serve(suits) : undefined),
   },
   {
     reason: 'enough',
     for: 'token',
     when: 'the held token suits the caller and lives as long as asked for',
     does: 'serve it',
-    decide: ({ suits, wish, now }) =>
-      suits && wholeSecondsLeft(suits.record, now) >= wish.minRemainingSeconds ? serve(suits) : undefined,
+    decide: ({ enough }) => enough && serve(enough),
   },
   {
-    reason: 'unread',
+    reason: 'asked',
     for: 'token',
-    when: 'the held token does not suit, and the secret was not read in this invocation',
-    does: 'read it',
-    decide: ({ secret }) => (secret === 'unread' ? { do: 'read' } : undefined),
-  },
-  {
-    reason: 'not_better',
-    for: 'token',
-    when: 'D1 failed or repeated itself, and a token that suits lives',
-    does: 'serve it, with a warning when D1 failed: a wish for life is a wish',
-    decide: ({ done, suits }) =>
-      suits && (done.obtainFailed || done.repeatedAt !== undefined) ? serve(suits) : undefined,
+    when: 'a token that suits lives, and this invocation has asked D1, or its container within 10 s',
+    does: 'serve it, stored or not, with a warning when D1 failed: a wish for life is a wish, and callers with large wishes do not ask one after the other',
+    decide: ({ suits, done, inVain, isAsking, askedAt, now }) =>
+      suits && (done.obtained || inVain || (!isAsking && isRecent(askedAt, now))) ? serve(suits) : undefined,
   },
   {
     reason: 'paced',
@@ -224,13 +189,12 @@ export const rows: readonly Row[] = [
     for: 'token',
     when: 'no token suits because of what the caller refused: D1 repeats it, failed, or was asked within a minute for such a reason',
     does: 'fail with REPLACEMENT_NOT_READY, or with what D1 said; `force` gets the living token with a warning',
-    decide: ({ wish, held, now, done, isAsking, askedAt, askedForRefusalAt }) => {
-      if (!wish.refusal || !held || wholeSecondsLeft(held.record, now) <= 0) return undefined;
+    decide: ({ wish, suits, held, now, done, inVain, isAsking, askedAt, askedForRefusalAt }) => {
+      if (suits || !wish.refusal || !held || wholeSecondsLeft(held.record, now) <= 0) return undefined;
       // Who does not say what was refused may have seen the token before: a young one is not replaced.
       const asked = wish.refusal.fallsBack ? askedAt : askedForRefusalAt;
       const floor = asked === undefined || isAsking ? 0 : asked + REFUSAL_FLOOR_MILLISECONDS - now;
-      const stuck = done.repeatedAt !== undefined || done.obtainFailed !== undefined || floor > 0;
-      if (!stuck) return { do: 'obtain', forRefusal: true };
+      if (!inVain && floor <= 0) return { do: 'obtain', forRefusal: true };
       if (wish.refusal.fallsBack) return serve(held);
       if (done.obtainFailed) return { do: 'fail', with: 'obtain' };
       const milliseconds = Math.min(REFUSAL_FLOOR_MILLISECONDS, Math.max(floor, 1_000));
@@ -246,14 +210,6 @@ export const rows: readonly Row[] = [
       if (done.obtainFailed) return { do: 'fail', with: 'obtain' };
       return done.repeatedAt === undefined ? undefined : { do: 'fail', with: 'repeated' };
     },
-  },
-  {
-    reason: 'asked',
-    for: 'token',
-    when: 'a token that suits lives, and this container asked D1 within 10 s',
-    does: 'serve it: callers with large wishes do not ask one after the other',
-    decide: ({ suits, isAsking, askedAt, now }) =>
-      suits && !isAsking && isRecent(askedAt, now) ? serve(suits) : undefined,
   },
   {
     reason: 'wanted',
@@ -282,17 +238,18 @@ export const rows: readonly Row[] = [
     for: 'tick',
     when: 'D1 failed or repeated itself, and the held token is newer than the stored one',
     does: 'store it, however little it has left',
-    decide: (view) =>
-      view.waiting && (view.done.obtainFailed || view.done.repeatedAt !== undefined)
-        ? store(view, view.waiting)
-        : undefined,
+    decide: (view) => (view.waiting && view.inVain ? store(view, view.waiting) : undefined),
   },
   {
     reason: 'failed',
     for: 'tick',
-    when: 'D1 failed',
-    does: 'fail; the stored token is as it was',
-    decide: ({ done }) => (done.obtainFailed ? { do: 'fail', with: 'obtain' } : undefined),
+    when: 'the secret cannot be read, a write of this invocation failed, or D1 did',
+    does: 'fail; the stored token is as it was, and what is held the next event stores',
+    decide: ({ secret, done }) => {
+      if (secret === 'unreadable') return { do: 'fail', with: 'read' };
+      if (done.writeFailed) return { do: 'fail', with: 'write' };
+      return done.obtainFailed && { do: 'fail', with: 'obtain' };
+    },
   },
   {
     reason: 'unchanged',
@@ -379,20 +336,23 @@ export const digestOf = (accessToken: string): string =>
   createHash('sha256').update(accessToken).digest('hex').slice(0, 16);
 
 function look(situation: Situation): View {
-  const { secret, held, now, wish, refreshWindowSeconds } = situation;
+  const { secret, held, now, wish, refreshWindowSeconds, done } = situation;
   const snapshot = typeof secret === 'string' ? undefined : secret;
   const stored = snapshot?.record && { record: snapshot.record, versionId: snapshot.versionId };
   const alive = held && wholeSecondsLeft(held.record, now) > 0 ? held : undefined;
+  const suits = alive && !isRefused(alive.record, wish.refusal) ? alive : undefined;
   const judged = stored ?? held;
   return {
     ...situation,
     stored,
-    suits: alive && !isRefused(alive.record, wish.refusal) ? alive : undefined,
+    suits,
+    enough: suits && wholeSecondsLeft(suits.record, now) >= wish.minRemainingSeconds ? suits : undefined,
     waiting:
       snapshot && alive && alive.versionId === undefined && supersedes(alive, stored?.record, now) ? alive : undefined,
     early: earlyBy(snapshot, now, refreshWindowSeconds),
     mayForce: settledAt(stored?.record, now) - now / 1000 <= (FORCED_WRITES_AT_ONCE - 1) * FORCED_WRITE_COSTS_SECONDS,
     due: !judged || wholeSecondsLeft(judged.record, now) <= windowOf(judged.record, refreshWindowSeconds),
+    inVain: done.obtainFailed !== undefined || done.repeatedAt !== undefined,
   };
 }
 
@@ -447,7 +407,8 @@ function earlyBy(snapshot: Snapshot | undefined, now: number, refreshWindowSecon
   return Math.max(0, snapshot.writtenAt + pace * 1000 - now);
 }
 
-function store({ early, mayForce }: View, held: Held): Action | undefined {
+function store({ early, mayForce, done }: View, held: Held): Action | undefined {
+  if (done.writeFailed) return undefined;
   if (early <= 0) return { do: 'store', held, forced: false };
   return mayForce ? { do: 'store', held, forced: true } : undefined;
 }
