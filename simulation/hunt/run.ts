@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto';
 import { PutSecretValueCommand } from '@aws-sdk/client-secrets-manager';
 import { AwsError } from '../../sandbox/aws/aws-error.ts';
 import { SecretsManager } from '../../sandbox/aws/secrets-manager.ts';
 import { schedulerTick } from '../../sandbox/scheduler-tick.ts';
+import { tokenDigest } from '../../src/shared/token-digest.ts';
 import type { TokenRecord } from '../../src/shared/token-record.ts';
 import { TOKEN_SECRET } from '../broker-function.ts';
 import { D1, type ExchangeFault } from '../d1.ts';
@@ -41,8 +41,6 @@ export interface Outcome {
 
 /** What a world needs to know of one kind of happening, by its moment. */
 type Of<K extends Kind> = Extract<Happening, { kind: K }>;
-
-export const digestOf = (token: string): string => createHash('sha256').update(token).digest('hex').slice(0, 16);
 
 /**
  * Runs one world to its end, or to the first promise that is broken.
@@ -221,7 +219,7 @@ export async function runWorld(
       action: 'token',
       ...wishOf(wish),
       ...((saying === 'newer_than' || saying === 'both') && { newer_than: obtainedAt }),
-      ...((saying === 'refused' || saying === 'both') && { refused: digestOf(token) }),
+      ...((saying === 'refused' || saying === 'both') && { refused: tokenDigest(token) }),
       ...(saying === 'force' && { force: true }),
     };
     await invoke('refusal', event, { token, obtainedAt, saying });

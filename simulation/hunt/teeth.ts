@@ -63,8 +63,8 @@ export const teeth: readonly Tooth[] = [
     what: '(5) a refused token is served from memory',
     seed: 5_000_001,
     file: 'src/broker/plan.ts',
-    from: 'suits: alive && !isRefused(alive.record, wish.refusal) ? alive : undefined,',
-    to: 'suits: alive,',
+    from: 'const suits = alive && !isRefused(alive.record, wish.refusal) ? alive : undefined;',
+    to: 'const suits = alive;',
   },
   {
     what: '(5) who refuses a token gets one from D1, though the secret may hold a newer one',
@@ -75,11 +75,11 @@ export const teeth: readonly Tooth[] = [
   {
     what: '(6) who loses a swap throws its own token away for the one of the winner',
     file: 'src/broker/broker.ts',
-    from: `        adopt(snapshot);
-        return true;`,
-    to: `        adopt(snapshot);
-        if (snapshot.record) held = { record: snapshot.record, versionId: snapshot.versionId };
-        return true;`,
+    from: `          adopt(snapshot);
+          return won;`,
+    to: `          adopt(snapshot);
+          if (!won && snapshot.record) held = { record: snapshot.record, versionId: snapshot.versionId };
+          return won;`,
   },
   {
     what: '(6) whatever is read from the secret takes the place of what is held',
@@ -90,9 +90,13 @@ export const teeth: readonly Tooth[] = [
   {
     what: '(7) who loses a swap overwrites the winner at once, past the pace',
     file: 'src/broker/broker.ts',
-    from: 'if (await readWinner(from.versionId, signal)) return known.snapshot.versionId === versionId;',
-    to: `if (await readWinner(from.versionId, signal))
-        return held && held.versionId === undefined ? swap(held, forced, signal) : known.snapshot.versionId === versionId;`,
+    from: `          adopt(snapshot);
+          return won;`,
+    to: `          adopt(snapshot);
+          if (won || !held || held.versionId !== undefined) return won;
+          const again = await swap(known.snapshot, record, held.formerVersionId !== undefined, signal);
+          adopt(again.snapshot);
+          return again.won;`,
   },
   {
     what: '(8) a read that is seconds old is believed',
@@ -134,7 +138,7 @@ export const teeth: readonly Tooth[] = [
   {
     what: '(10) forced writes have no budget',
     seed: 5_000_009,
-    file: 'src/broker/plan.ts',
+    file: 'src/token-store/forced-writes.ts',
     from: 'const FORCED_WRITES_AT_ONCE = 12;',
     to: 'const FORCED_WRITES_AT_ONCE = 1_200;',
   },
@@ -161,8 +165,8 @@ export const teeth: readonly Tooth[] = [
   },
   {
     what: 'the very same value under its former id passes for a write',
-    file: 'src/broker/broker.ts',
-    from: 'versionId !== undefined && token.formerVersionId === undefined)',
+    file: 'src/token-store/swap.ts',
+    from: 'versionId !== undefined && !wasStored)',
     to: 'versionId !== undefined)',
   },
   // Not `<` for `<=` in the window: that changes nothing that is promised. A tick in just that second leaves the token to the
@@ -202,8 +206,8 @@ export const teeth: readonly Tooth[] = [
   {
     what: 'the digest of the refused token is not looked at',
     file: 'src/broker/plan.ts',
-    from: 'digestOf(record.access_token) === digest',
-    to: 'digestOf(record.access_token) === record.access_token',
+    from: 'tokenDigest(record.access_token) === digest',
+    to: 'tokenDigest(record.access_token) === record.access_token',
   },
   {
     what: 'newer_than falls back to the refused token',
@@ -214,13 +218,13 @@ export const teeth: readonly Tooth[] = [
   },
   {
     what: 'the winner of a swap is read once only',
-    file: 'src/broker/broker.ts',
+    file: 'src/token-store/swap.ts',
     from: 'const WINNER_READS = 6;',
     to: 'const WINNER_READS = 1;',
   },
   {
     what: 'the bill of forced writes is not carried on',
-    file: 'src/broker/plan.ts',
+    file: 'src/token-store/forced-writes.ts',
     from: 'const settled = settledAt(replaced, now);',
     to: 'const settled = settledAt(forced ? replaced : undefined, now);',
   },
@@ -259,8 +263,10 @@ export const teeth: readonly Tooth[] = [
   {
     what: 'a token that was obtained during a write is forgotten after it',
     file: 'src/broker/broker.ts',
-    from: 'if (held && sameToken(held.record, record)) held = { record, versionId };',
-    to: 'held = { record, versionId };',
+    from: `          // A younger one may have been obtained meanwhile: it stays held.
+          adopt(snapshot);`,
+    to: `          adopt(snapshot);
+          if (won) held = { record, versionId: snapshot.versionId };`,
   },
   {
     what: 'the life of a token counts from the answer, and not from the question',

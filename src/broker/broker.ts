@@ -6,14 +6,16 @@ import type { Call } from '../invocation.ts';
 import type { Clock } from '../shared/clock.ts';
 import { CLOCK_TOLERANCE_SECONDS } from '../shared/d1.ts';
 import { SharedWork } from '../shared/shared-work.ts';
+import { tokenDigest } from '../shared/token-digest.ts';
 import { sameToken, type TokenRecord } from '../shared/token-record.ts';
 import { responseInvalid } from '../token-endpoint/endpoint-error.ts';
+import { billed } from '../token-store/forced-writes.ts';
+import { foreignValue } from '../token-store/store-failure.ts';
+import { createSwap } from '../token-store/swap.ts';
 import type { Snapshot, TokenStore } from '../token-store/token-store.ts';
 import { type Obtain, SHORTEST_REFRESH_MILLISECONDS } from './obtain.ts';
 import {
-  billed,
   causeOf,
-  digestOf,
   type Held,
   isRefused,
   plan,
@@ -32,11 +34,6 @@ const WRITING = 'writing the token secret';
 const WRITE_MARGIN_MILLISECONDS = 100;
 /** Secrets Manager is eventually consistent: so long after a write, what a read brings may be older. */
 const STALE_READ_MILLISECONDS = 10_000;
-/** After a lost swap the winner may not be readable at once: 0.2 + 0.4 + 0.8 + 1.6 + 3.2 s are given to it. */
-const WINNER_READS = 6;
-const FIRST_WINNER_DELAY_MILLISECONDS = 200;
-/** As often a version is tried whose successor exists, though nobody sees it as current. */
-const SUCCESSORS = 3;
 
 export interface TickOutcome extends Held {
   readonly refreshed: boolean;
@@ -94,6 +91,7 @@ export function createBroker({
   let askedAt: number | undefined;
   let askedForRefusalAt: number | undefined;
   let leftUnstoredAt: number | undefined;
+  const swap = createSwap({ store, secretId: config.tokenSecretId, clock });
   const reads = new SharedWork<void>(clock, () => tookTooLong(READING));
   const exchanges = new SharedWork<Given>(clock, () => tookTooLong(REFRESHING));
   const writes = new SharedWork<boolean>(clock, () => tookTooLong(WRITING));
@@ -193,7 +191,7 @@ export function createBroker({
           }
           // The held token is the newest that is known, stored or not: whatever comes after it will do.
           if (refusal?.fallsBack)
-            refusal = { ...refusal, newerThan: undefined, digest: held && digestOf(held.record.access_token) };
+            refusal = { ...refusal, newerThan: undefined, digest: held && tokenDigest(held.record.access_token) };
           break;
         case 'wait':
           await clock.sleep(next.milliseconds);
@@ -273,40 +271,16 @@ export function createBroker({
   /** @returns Whether the secret holds the token now; otherwise another refresh has won, and was read. */
   function write(token: Held, forced: boolean, call: Call): Promise<boolean> {
     return share(writes, WRITING, call, (deadline) =>
-      deadline
-        .earlier(WRITE_MARGIN_MILLISECONDS)
-        .limit(WRITING, (signal) => call.journal.time('write_secret', () => swap(token, forced, signal))),
+      deadline.earlier(WRITE_MARGIN_MILLISECONDS).limit(WRITING, (signal) =>
+        call.journal.time('write_secret', async () => {
+          const record = billed(token.record, known.snapshot.record, forced, clock.now());
+          const { won, snapshot } = await swap(known.snapshot, record, token.formerVersionId !== undefined, signal);
+          // A younger one may have been obtained meanwhile: it stays held.
+          adopt(snapshot);
+          return won;
+        }),
+      ),
     );
-  }
-
-  async function swap(token: Held, forced: boolean, signal: AbortSignal): Promise<boolean> {
-    const from = known.snapshot;
-    const record = billed(token.record, from.record, forced, clock.now());
-    for (let successor = 1; successor <= SUCCESSORS; successor += 1) {
-      const versionId = await store.replace(from.versionId, record, successor, signal);
-      // The very same value under an id that it had before is no write: Secrets Manager ignores it. A read tells.
-      if (versionId !== undefined && token.formerVersionId === undefined) {
-        known = { snapshot: { versionId, writtenAt: clock.now(), record }, at: clock.now() };
-        // A younger one may have been obtained meanwhile.
-        if (held && sameToken(held.record, record)) held = { record, versionId };
-        return true;
-      }
-      if (await readWinner(from.versionId, signal)) return known.snapshot.versionId === versionId;
-      // The version has a successor, and is current: somebody has moved AWSCURRENT back. The next successor will do.
-    }
-    throw labelsMoved(config.tokenSecretId);
-  }
-
-  async function readWinner(loser: string | undefined, signal: AbortSignal): Promise<boolean> {
-    for (let attempt = 1; ; attempt += 1) {
-      const snapshot = await store.read(signal);
-      if (snapshot.versionId !== loser) {
-        adopt(snapshot);
-        return true;
-      }
-      if (attempt >= WINNER_READS || signal.aborted) return false;
-      await clock.sleep(FIRST_WINNER_DELAY_MILLISECONDS * 2 ** (attempt - 1), signal);
-    }
   }
 
   const knownRecords = () => [held?.record, known.snapshot.record].filter((one) => one !== undefined);
@@ -334,19 +308,3 @@ const notReady = (retryAfterSeconds: number | undefined) =>
   });
 
 const deadTokenRepeated = () => responseInvalid('D1 repeats an access token that has expired');
-
-const labelsMoved = (secretId: string) =>
-  new BrokerError({
-    code: 'TOKEN_STORE_UNAVAILABLE',
-    what: `The token secret ${secretId} was not written: its labels are moved back again and again.`,
-    remedy: 'Find who moves AWSCURRENT on the token secret by hand.',
-    retryable: true,
-  });
-
-const foreignValue = (secretId: string, why: string) =>
-  new BrokerError({
-    code: 'TOKEN_SECRET_FOREIGN',
-    what: `The token secret ${secretId} holds a value that the broker did not write: ${why}. It is being replaced.`,
-    remedy: 'If the value is needed, it has the label AWSPREVIOUS; point D1_TOKEN_SECRET_ID at a secret of its own.',
-    retryable: false,
-  });

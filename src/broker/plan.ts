@@ -1,7 +1,8 @@
-import { createHash } from 'node:crypto';
 import type { BrokerError } from '../errors.ts';
 import { CLOCK_TOLERANCE_SECONDS } from '../shared/d1.ts';
+import { tokenDigest } from '../shared/token-digest.ts';
 import { sameToken, secondsLeft, type TokenRecord } from '../shared/token-record.ts';
+import { mayForce } from '../token-store/forced-writes.ts';
 import type { Snapshot } from '../token-store/token-store.ts';
 
 /** AWS asks for no more than one PutSecretValue per ten minutes, sustained (Secrets Manager User Guide, quotas). */
@@ -23,9 +24,6 @@ const LONGEST_POLL_MILLISECONDS = 10_000;
 const REFUSAL_FLOOR_MILLISECONDS = 60_000;
 /** What has just been tried is not tried again by the next direct caller: storing what is held, asking D1 for more life. */
 const AGAIN_MILLISECONDS = 10_000;
-/** The budget of forced writes is a leaky bucket: twelve at once, one more every two hours, so 24 in any 24 hours. */
-const FORCED_WRITE_COSTS_SECONDS = 7_200;
-const FORCED_WRITES_AT_ONCE = 12;
 const LONGER_LIFE_SECONDS = 5;
 /** What still fits between a wait and the deadline: an exchange and a write. */
 const REFRESH_MILLISECONDS = 3_000;
@@ -311,30 +309,6 @@ export function causeOf({ secret, now, refreshWindowSeconds }: Situation): strin
   return left <= windowOf(secret.record, refreshWindowSeconds) ? 'due' : 'held';
 }
 
-/** The record with one more forced write on its budget's bill. */
-export function billed(
-  record: TokenRecord,
-  replaced: TokenRecord | undefined,
-  forced: boolean,
-  now: number,
-): TokenRecord {
-  const { forced_writes_settled_at: _own, ...rest } = record;
-  const settled = settledAt(replaced, now);
-  if (!forced) return settled === 0 ? rest : { ...rest, forced_writes_settled_at: settled };
-  return { ...rest, forced_writes_settled_at: Math.max(Math.floor(now / 1000), settled) + FORCED_WRITE_COSTS_SECONDS };
-}
-
-/** A bill longer than the budget was written by a clock that was ahead: it must not hold for longer than the budget does. */
-const settledAt = (record: TokenRecord | undefined, now: number): number =>
-  Math.min(
-    record?.forced_writes_settled_at ?? 0,
-    Math.floor(now / 1000) + FORCED_WRITES_AT_ONCE * FORCED_WRITE_COSTS_SECONDS,
-  );
-
-/** The first 16 hexadecimal characters of a token's SHA-256: enough to know it again, useless for anything else. */
-export const digestOf = (accessToken: string): string =>
-  createHash('sha256').update(accessToken).digest('hex').slice(0, 16);
-
 function look(situation: Situation): View {
   const { secret, held, now, wish, refreshWindowSeconds, done } = situation;
   const snapshot = typeof secret === 'string' ? undefined : secret;
@@ -350,7 +324,7 @@ function look(situation: Situation): View {
     waiting:
       snapshot && alive && alive.versionId === undefined && supersedes(alive, stored?.record, now) ? alive : undefined,
     early: earlyBy(snapshot, now, refreshWindowSeconds),
-    mayForce: settledAt(stored?.record, now) - now / 1000 <= (FORCED_WRITES_AT_ONCE - 1) * FORCED_WRITE_COSTS_SECONDS,
+    mayForce: mayForce(stored?.record, now),
     due: !judged || wholeSecondsLeft(judged.record, now) <= windowOf(judged.record, refreshWindowSeconds),
     inVain: done.obtainFailed !== undefined || done.repeatedAt !== undefined,
   };
@@ -360,7 +334,7 @@ function look(situation: Situation): View {
 export function isRefused(record: TokenRecord, refusal: Refusal | undefined): boolean {
   if (!refusal) return false;
   const { newerThan, digest } = refusal;
-  return record.obtained_at <= (newerThan ?? Number.NEGATIVE_INFINITY) || digestOf(record.access_token) === digest;
+  return record.obtained_at <= (newerThan ?? Number.NEGATIVE_INFINITY) || tokenDigest(record.access_token) === digest;
 }
 
 /**

@@ -3,13 +3,14 @@ import type { RotationStep } from '../events.ts';
 import type { Call } from '../invocation.ts';
 import { type Clock, nowSeconds } from '../shared/clock.ts';
 import { sameToken, secondsLeft, type TokenRecord } from '../shared/token-record.ts';
+import { billed } from '../token-store/forced-writes.ts';
+import { readPatiently } from '../token-store/read-patiently.ts';
 import { CURRENT, PENDING, PREVIOUS, type TokenStore } from '../token-store/token-store.ts';
 import { type Obtain, SHORTEST_REFRESH_MILLISECONDS } from './obtain.ts';
-import { billed, supersedes } from './plan.ts';
+import { supersedes } from './plan.ts';
 
-/** A value that was just put may not be readable at once: 0.2 + 0.4 + 0.8 + 1.6 s are given to it. */
+/** A value that was just put may not be readable at once: 3 s are given to it. */
 const PENDING_READS = 5;
-const FIRST_PENDING_DELAY_MILLISECONDS = 200;
 /** A minute tick may move AWSCURRENT between two of our calls; it can't do so twice in a row. */
 const MOVES = 3;
 
@@ -92,21 +93,14 @@ export function createRotation({ store, obtain, clock }: { store: TokenStore; ob
    * later rotation: its label is taken away.
    */
   async function usablePending(request: RotationRequest, signal: AbortSignal): Promise<TokenRecord> {
-    const pending = await readPatiently(request.clientRequestToken, signal);
+    const read = () => store.readPending(request.clientRequestToken, signal);
+    const pending = await readPatiently(read, PENDING_READS, clock, signal);
     if (!pending) throw rotationFailed('the pending version cannot be read yet', true);
     const { record, foreign } = pending;
     if (record && secondsLeft(record, nowSeconds(clock)) > 0) return record;
     await unlabel(request, [PENDING], signal);
     const why = record ? 'its token has expired' : `its value is not a token record: ${foreign ?? 'it is empty'}`;
     throw rotationFailed(`the pending version is of no use, and was given up: ${why}`, false);
-  }
-
-  async function readPatiently(versionId: string, signal: AbortSignal) {
-    for (let read = 1; ; read += 1) {
-      const pending = await store.readPending(versionId, signal);
-      if (pending || read >= PENDING_READS) return pending;
-      await clock.sleep(FIRST_PENDING_DELAY_MILLISECONDS * 2 ** (read - 1), signal);
-    }
   }
 
   async function finishSecret(request: RotationRequest, signal: AbortSignal) {

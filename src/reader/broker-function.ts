@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto';
 import { parseJson } from '../shared/json.ts';
+import { tokenDigest } from '../shared/token-digest.ts';
 import { type AccessToken, readBrokerAnswer } from './access-token.ts';
 import { clientSettings } from './aws-client.ts';
 import { BrokerFailure, foreignAnswer, invocationFailure } from './broker-failure.ts';
@@ -47,7 +47,10 @@ export function createBrokerFunction(settings: Settings, functionName: string, t
     };
     if (!refused) return invoke(wish, signal);
     try {
-      return await invoke({ ...wish, newer_than: refused.obtained_at, refused: digest(refused) }, signal);
+      return await invoke(
+        { ...wish, newer_than: refused.obtained_at, refused: tokenDigest(refused.access_token) },
+        signal,
+      );
     } catch (error) {
       // A broker of an earlier release knows neither field.
       if (!(error instanceof BrokerFailure && error.brokerCode === 'EVENT_INVALID')) throw error;
@@ -73,10 +76,6 @@ export function createBrokerFunction(settings: Settings, functionName: string, t
     return read.token;
   }
 }
-
-/** Enough to tell the refused token from others, and useless to whoever sees the event. */
-const digest = ({ access_token }: AccessToken): string =>
-  createHash('sha256').update(access_token).digest('hex').slice(0, 16);
 
 /** In a `try`, so that a bundler that finds no client goes on without it. */
 async function loadLambdaClient() {

@@ -36,6 +36,24 @@ const advice: ReadonlyMap<string, { code: ErrorCode; remedy: string }> = new Map
   }),
 );
 
+/** AWSCURRENT goes back to a version whose successors all exist. */
+export const labelsMovedBack = (secretId: string) =>
+  new BrokerError({
+    code: 'TOKEN_STORE_UNAVAILABLE',
+    what: `The token secret ${secretId} was not written: its labels are moved back again and again.`,
+    remedy: 'Find who moves AWSCURRENT on the token secret by hand.',
+    retryable: true,
+  });
+
+/** A warning: what is found in the secret is written over. @param why What keeps it from being a record of ours. */
+export const foreignValue = (secretId: string, why: string) =>
+  new BrokerError({
+    code: 'TOKEN_SECRET_FOREIGN',
+    what: `The token secret ${secretId} holds a value that the broker did not write: ${why}. It is being replaced.`,
+    remedy: 'If the value is needed, it has the label AWSPREVIOUS; point D1_TOKEN_SECRET_ID at a secret of its own.',
+    retryable: false,
+  });
+
 /** A failed call on the token secret, with its code and what to do about it. */
 export function storeFailure(secretId: string, verb: 'read' | 'written', thrown: unknown): BrokerError {
   if (thrown instanceof BrokerError) return thrown;

@@ -2,9 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   type Action,
-  billed,
   causeOf,
-  digestOf,
   type Held,
   type Known,
   plan,
@@ -16,7 +14,9 @@ import {
   type Wish,
 } from '../../src/broker/plan.ts';
 import { BrokerError } from '../../src/errors.ts';
+import { tokenDigest } from '../../src/shared/token-digest.ts';
 import type { TokenRecord } from '../../src/shared/token-record.ts';
+import { billed } from '../../src/token-store/forced-writes.ts';
 import type { Snapshot } from '../../src/token-store/token-store.ts';
 import { sampleRecord } from '../token-store/sample-record.ts';
 
@@ -466,7 +466,7 @@ describe('A caller', () => {
       refusal: { newerThan: tokenOf('old', 600).obtained_at, digest: undefined, fallsBack: false, ...changes },
     });
     const moment = refusing();
-    const byDigest = refusing({ newerThan: undefined, digest: digestOf('old') });
+    const byDigest = refusing({ newerThan: undefined, digest: tokenDigest('old') });
     const forced = refusing({ fallsBack: true });
 
     it.each<Story>([
@@ -675,7 +675,7 @@ describe('Of two tokens', () => {
 
 describe('A digest', () => {
   it('is the beginning of the SHA-256', () => {
-    expect(digestOf('abc')).toBe('ba7816bf8f01cfea');
+    expect(tokenDigest('abc')).toBe('ba7816bf8f01cfea');
   });
 });
 
@@ -782,7 +782,7 @@ const refusals: fc.Arbitrary<Refusal> = fc.record({
   newerThan: maybe(
     fc.oneof(fc.integer({ min: NOW_SECONDS - 2_000, max: NOW_SECONDS }), fc.constant(Number.POSITIVE_INFINITY)),
   ),
-  digest: maybe(fc.constantFrom('a', 'b', 'c', 'd').map(digestOf)),
+  digest: maybe(fc.constantFrom('a', 'b', 'c', 'd').map(tokenDigest)),
   fallsBack: fc.boolean(),
 });
 
@@ -817,7 +817,7 @@ const lives = ({ record }: Held, now: number) => record.expires_at * 1000 > now;
 const isRefused = ({ record }: Held, refusal: Refusal | undefined) =>
   refusal !== undefined &&
   (record.obtained_at <= (refusal.newerThan ?? Number.NEGATIVE_INFINITY) ||
-    digestOf(record.access_token) === refusal.digest);
+    tokenDigest(record.access_token) === refusal.digest);
 
 function isWriteTooSoon({ secret, now, refreshWindowSeconds }: Situation): boolean {
   if (typeof secret === 'string' || !secret.record || secret.writtenAt === undefined) return false;

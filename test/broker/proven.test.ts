@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { AwsError } from '../../sandbox/aws/server.ts';
 import { TOKEN_SECRET } from '../../sandbox/sandbox.ts';
-import { digestOf } from '../../src/broker/plan.ts';
+import { tokenDigest } from '../../src/shared/token-digest.ts';
 import { d1Answers, d1Refuses, openStory, readOnly, refreshCalls, refusing } from './open-story.ts';
 
 // What a review of an earlier design proved to be broken. Each story failed then.
@@ -93,7 +93,7 @@ describe('A refused token', () => {
     await store(refused);
     const answer = await container().token({
       newer_than: refused.obtained_at - 50,
-      refused: digestOf(refused.access_token),
+      refused: tokenDigest(refused.access_token),
     });
     expect(answer).toMatchObject({ source: 'exchange', expires_in: 900 });
   });
@@ -127,7 +127,7 @@ describe('A refused token', () => {
     const { container, store, recordOf } = await openStory({ tokenLifetimeSeconds: 30 });
     const refused = recordOf(-55, 60);
     await store(refused);
-    const answer = await container().token({ refused: digestOf(refused.access_token) });
+    const answer = await container().token({ refused: tokenDigest(refused.access_token) });
     expect(answer.obtained_at).toBe(answer.expires_at - 1);
   });
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { TOKEN_SECRET } from '../../sandbox/sandbox.ts';
-import { digestOf } from '../../src/broker/plan.ts';
+import { tokenDigest } from '../../src/shared/token-digest.ts';
 import { d1Refuses, openStory, refusing } from './open-story.ts';
 
 // One version has one successor: what that means for whoever finds it taken.
@@ -181,10 +181,10 @@ describe('A moment that lies more than a minute ahead', () => {
     const record = recordOf(100);
     await store(record);
     const lambda = container();
-    const other = digestOf('another token');
+    const other = tokenDigest('another token');
     expect(await lambda.token({ newer_than: now + 300, refused: other })).toMatchObject({ source: 'secret' });
     expect(calls()).not.toHaveProperty('oauth2/token');
-    const refused = digestOf(record.access_token);
+    const refused = tokenDigest(record.access_token);
     expect(await lambda.token({ newer_than: now + 300, refused })).toMatchObject({ source: 'exchange' });
   });
 });
