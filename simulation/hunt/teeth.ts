@@ -272,8 +272,8 @@ export const teeth: readonly Tooth[] = [
     what: 'the life of a token counts from the answer, and not from the question',
     seed: 5_000_001,
     file: 'src/broker/obtain.ts',
-    from: 'return { ...record, obtained_at:',
-    to: 'return { ...record, expires_at: nowSeconds(clock) + record.expires_in, obtained_at:',
+    from: 'return { record: { ...record, obtained_at }, isRepeated: false };',
+    to: 'return { record: { ...record, obtained_at, expires_at: nowSeconds(clock) + record.expires_in }, isRepeated: false };',
   },
   {
     what: 'after the end of a repeated token D1 is asked until the deadline, and not for 10 s',
@@ -284,20 +284,20 @@ export const teeth: readonly Tooth[] = [
   {
     what: 'when D1 has put the end of a repeated token off, a tick asks it again and again until its deadline',
     file: 'src/broker/broker.ts',
-    from: 'if (isKnown) repeatedAt = clock.now();',
-    to: 'if (isKnown && !story.obtained) repeatedAt = clock.now();',
+    from: 'if (isRepeated) story.repeatedAt = clock.now();',
+    to: 'if (isRepeated && !story.obtained) story.repeatedAt = clock.now();',
   },
   {
     what: 'of a repeated token with a longer life, the old end stays',
     file: 'src/broker/obtain.ts',
-    from: 'if (!livesLonger(record, repeated)) return undefined;',
-    to: 'if (repeated) return undefined;',
+    from: 'if (!livesLonger(record, repeated)) return',
+    to: 'if (repeated) return',
   },
   {
     what: 'a rotation moves the label from whatever is current, and not from what it compared',
     file: 'src/broker/rotation.ts',
     from: '{ from: current.versionId, to: versionId }',
-    to: '{ from: holderOf(CURRENT, await labelsOf(request, signal)), to: versionId }',
+    to: '{ from: Object.entries(await labelsOf(request, signal)).find(([, on]) => on.includes(CURRENT))?.[0], to: versionId }',
   },
 ];
 

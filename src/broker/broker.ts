@@ -13,9 +13,10 @@ import { billed } from '../token-store/forced-writes.ts';
 import { foreignValue } from '../token-store/store-failure.ts';
 import { createSwap } from '../token-store/swap.ts';
 import type { Snapshot, TokenStore } from '../token-store/token-store.ts';
-import { type Obtain, SHORTEST_REFRESH_MILLISECONDS } from './obtain.ts';
+import { type Obtain, type Obtained, SHORTEST_REFRESH_MILLISECONDS } from './obtain.ts';
 import {
   causeOf,
+  type Failures,
   type Held,
   isRefused,
   plan,
@@ -54,23 +55,18 @@ export interface TokenWish {
 
 export type Broker = ReturnType<typeof createBroker>;
 
-/** What D1 gave. */
-interface Given {
-  /** `undefined` when it was nothing new: a known token with its known end, or no life at all. */
-  readonly record: TokenRecord | undefined;
-  /** It was known, or had no life: D1 repeats itself, though it may have put the end off. */
-  readonly isKnown: boolean;
-}
-
 /** What one invocation has done so far. */
 interface Story {
+  /** The secret was read. */
+  read?: boolean;
+  obtained?: TokenRecord;
+  repeatedAt?: number;
   wrote?: boolean;
   /** Another refresh has won the swap. */
   lost?: boolean;
-  read?: boolean;
-  obtained?: TokenRecord;
   /** Why the secret was to get another token. */
   cause?: string;
+  failed: Failures;
 }
 
 /** One container's token: it asks the plan, does what it says, and asks again. It decides nothing. */
@@ -93,7 +89,7 @@ export function createBroker({
   let leftUnstoredAt: number | undefined;
   const swap = createSwap({ store, secretId: config.tokenSecretId, clock });
   const reads = new SharedWork<void>(clock, () => tookTooLong(READING));
-  const exchanges = new SharedWork<Given>(clock, () => tookTooLong(REFRESHING));
+  const exchanges = new SharedWork<Obtained>(clock, () => tookTooLong(REFRESHING));
   const writes = new SharedWork<boolean>(clock, () => tookTooLong(WRITING));
 
   /** Each caller waits until its own deadline; the work itself lives until the latest of them. */
@@ -135,7 +131,7 @@ export function createBroker({
     // What the secret holds may be repeated; that it can't be read keeps nobody from asking.
     await read(call).catch((thrown: unknown) => call.journal.warn(asBrokerError(thrown)));
     askedAt = clock.now();
-    const record = await obtainAside(call, call.deadline, knownRecords());
+    const { record } = await obtainAside(call, call.deadline, knownRecords());
     if (record) {
       held = { record, versionId: undefined };
       leftUnstoredAt = undefined;
@@ -146,48 +142,44 @@ export function createBroker({
 
   async function fulfil(wish: Wish, call: Call) {
     let refusal = wish.refusal;
-    let secret: 'unread' | 'unreadable' | 'read' = 'unread';
-    const failures: Partial<Record<'read' | 'obtain' | 'write' | 'repeated', BrokerError>> = {};
-    let repeatedAt: number | undefined;
-    const story: Story = {};
+    const story: Story = { failed: {} };
 
     const situation = (): Situation => ({
       wish: { ...wish, refusal },
-      secret: secret === 'read' ? known.snapshot : secret,
+      secret: story.failed.read ? 'unreadable' : story.read ? known.snapshot : 'unread',
       held,
       now: clock.now(),
       remainingMilliseconds: call.deadline.remainingMilliseconds,
       refreshWindowSeconds: config.refreshWindowSeconds,
-      done: {
-        obtained: story.obtained !== undefined,
-        repeatedAt,
-        obtainFailed: failures.obtain,
-        writeFailed: failures.write,
-      },
+      done: story,
       isAsking: exchanges.underWay,
       askedAt,
       askedForRefusalAt,
       leftUnstoredAt,
     });
 
+    const failed = (what: keyof Failures, thrown: unknown) => {
+      const why = asBrokerError(thrown);
+      story.failed = { ...story.failed, [what]: why };
+      return why;
+    };
+
     for (;;) {
       const next = plan(situation());
       switch (next.do) {
         case 'serve': {
-          const why = failures.obtain ?? (isRefused(next.held.record, refusal) ? notReady(undefined) : undefined);
+          const why = story.failed.obtain ?? (isRefused(next.held.record, refusal) ? notReady(undefined) : undefined);
           if (why) call.journal.warn(why);
-          if (failures.write) call.journal.warn(failures.write);
+          if (story.failed.write) call.journal.warn(story.failed.write);
           return { served: next.held, reason: next.reason, story };
         }
         case 'read':
           try {
             await read(call);
-            secret = 'read';
             story.read = true;
           } catch (thrown) {
-            failures.read = asBrokerError(thrown);
-            if (wish.kind === 'token') call.journal.warn(failures.read);
-            secret = 'unreadable';
+            const why = failed('read', thrown);
+            if (wish.kind === 'token') call.journal.warn(why);
           }
           // The held token is the newest that is known, stored or not: whatever comes after it will do.
           if (refusal?.fallsBack)
@@ -201,11 +193,11 @@ export function createBroker({
           askedAt = clock.now();
           if (next.forRefusal && !exchanges.underWay) askedForRefusalAt = askedAt;
           try {
-            const { record, isKnown } = await exchange(call);
+            const { record, isRepeated } = await exchange(call);
             if (record) story.obtained = record;
-            if (isKnown) repeatedAt = clock.now();
+            if (isRepeated) story.repeatedAt = clock.now();
           } catch (thrown) {
-            failures.obtain = asBrokerError(thrown);
+            failed('obtain', thrown);
           }
           break;
         case 'store':
@@ -214,15 +206,16 @@ export function createBroker({
             if (await write(next.held, next.forced, call)) story.wrote = true;
             else story.lost = true;
           } catch (thrown) {
-            failures.write = asBrokerError(thrown);
+            failed('write', thrown);
             held = held && { ...held, writeFailed: true };
           }
           break;
         case 'fail':
           if (next.with === 'not_ready') throw notReady(next.retryAfterSeconds);
-          throw failures[next.with] ?? deadTokenRepeated();
+          if (next.with === 'repeated') throw deadTokenRepeated();
+          throw story.failed[next.with];
       }
-      if (secret === 'read') call.journal.storedExpiresAt = known.snapshot.record?.expires_at ?? 0;
+      if (story.read) call.journal.storedExpiresAt = known.snapshot.record?.expires_at ?? 0;
     }
   }
 
@@ -257,14 +250,12 @@ export function createBroker({
     }
   }
 
-  async function exchange(call: Call): Promise<Given> {
+  async function exchange(call: Call): Promise<Obtained> {
     if (!exchanges.underWay) call.deadline.mustLeave(SHORTEST_REFRESH_MILLISECONDS, 'a refresh');
     return share(exchanges, REFRESHING, call, async (deadline) => {
-      const records = knownRecords();
-      const obtained = await obtain(call, deadline, records);
-      if (!obtained) return { record: undefined, isKnown: true };
-      held = { record: obtained, versionId: undefined };
-      return { record: obtained, isKnown: records.some((one) => sameToken(one, obtained)) };
+      const obtained = await obtain(call, deadline, knownRecords());
+      if (obtained.record) held = { record: obtained.record, versionId: undefined };
+      return obtained;
     });
   }
 

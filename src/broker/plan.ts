@@ -58,6 +58,9 @@ export interface Wish {
   readonly refusal: Refusal | undefined;
 }
 
+/** What went wrong last, by what was tried. */
+export type Failures = Readonly<Partial<Record<'read' | 'obtain' | 'write', BrokerError | undefined>>>;
+
 /** Everything that the plan looks at. */
 export interface Situation {
   readonly wish: Wish;
@@ -70,12 +73,11 @@ export interface Situation {
   readonly refreshWindowSeconds: number;
   /** What this invocation has done, alone or with others. */
   readonly done: {
-    /** D1 gave a token that was not known. */
-    readonly obtained: boolean;
+    /** What D1 gave, if it was new, or a known token with a later end. */
+    readonly obtained?: TokenRecord | undefined;
     /** Milliseconds since 1970 UTC: when D1 last gave a token that was known, whatever its end, or one without life. */
-    readonly repeatedAt: number | undefined;
-    readonly obtainFailed: BrokerError | undefined;
-    readonly writeFailed: BrokerError | undefined;
+    readonly repeatedAt?: number | undefined;
+    readonly failed: Failures;
   };
   /** D1 is being asked, for whomever: who wants another token waits for it. */
   readonly isAsking: boolean;
@@ -194,7 +196,7 @@ export const rows: readonly Row[] = [
       const floor = asked === undefined || isAsking ? 0 : asked + REFUSAL_FLOOR_MILLISECONDS - now;
       if (!inVain && floor <= 0) return { do: 'obtain', forRefusal: true };
       if (wish.refusal.fallsBack) return serve(held);
-      if (done.obtainFailed) return { do: 'fail', with: 'obtain' };
+      if (done.failed.obtain) return { do: 'fail', with: 'obtain' };
       const milliseconds = Math.min(REFUSAL_FLOOR_MILLISECONDS, Math.max(floor, 1_000));
       return { do: 'fail', with: 'not_ready', retryAfterSeconds: Math.ceil(milliseconds / 1000) };
     },
@@ -205,7 +207,7 @@ export const rows: readonly Row[] = [
     when: 'no token lives, and D1 failed or repeated a dead one',
     does: 'fail with what D1 said',
     decide: ({ done }) => {
-      if (done.obtainFailed) return { do: 'fail', with: 'obtain' };
+      if (done.failed.obtain) return { do: 'fail', with: 'obtain' };
       return done.repeatedAt === undefined ? undefined : { do: 'fail', with: 'repeated' };
     },
   },
@@ -245,8 +247,8 @@ export const rows: readonly Row[] = [
     does: 'fail; the stored token is as it was, and what is held the next event stores',
     decide: ({ secret, done }) => {
       if (secret === 'unreadable') return { do: 'fail', with: 'read' };
-      if (done.writeFailed) return { do: 'fail', with: 'write' };
-      return done.obtainFailed && { do: 'fail', with: 'obtain' };
+      if (done.failed.write) return { do: 'fail', with: 'write' };
+      return done.failed.obtain && { do: 'fail', with: 'obtain' };
     },
   },
   {
@@ -326,7 +328,7 @@ function look(situation: Situation): View {
     early: earlyBy(snapshot, now, refreshWindowSeconds),
     mayForce: mayForce(stored?.record, now),
     due: !judged || wholeSecondsLeft(judged.record, now) <= windowOf(judged.record, refreshWindowSeconds),
-    inVain: done.obtainFailed !== undefined || done.repeatedAt !== undefined,
+    inVain: done.failed.obtain !== undefined || done.repeatedAt !== undefined,
   };
 }
 
@@ -382,7 +384,7 @@ function earlyBy(snapshot: Snapshot | undefined, now: number, refreshWindowSecon
 }
 
 function store({ early, mayForce, done }: View, held: Held): Action | undefined {
-  if (done.writeFailed) return undefined;
+  if (done.failed.write) return undefined;
   if (early <= 0) return { do: 'store', held, forced: false };
   return mayForce ? { do: 'store', held, forced: true } : undefined;
 }

@@ -79,7 +79,7 @@ export function createRotation({ store, obtain, clock }: { store: TokenStore; ob
     const current = (await store.read(signal)).record;
     const obtained = await obtain(call, call.deadline, current ? [current] : []);
     // D1 gave the current token again: it is pending too, and finishSecret finds it overtaken.
-    const record = obtained ?? current;
+    const record = obtained.record ?? current;
     if (!record || secondsLeft(record, nowSeconds(clock)) <= 0) {
       throw rotationFailed('D1 gave a token without life', true);
     }
@@ -136,12 +136,9 @@ export function createRotation({ store, obtain, clock }: { store: TokenStore; ob
     const from = request.clientRequestToken;
     if (!labels.includes(PENDING) || (await store.moveLabel(PENDING, { from }, signal))) return;
     // AWS says the same of a secret that was to be deleted, and has been restored by now.
-    if (holderOf(PENDING, await labelsOf(request, signal)) === from) throw labelsMoved();
+    if ((await labelsOf(request, signal))[from]?.includes(PENDING)) throw labelsMoved();
   }
 }
-
-const holderOf = (label: string, stages: Record<string, string[]>) =>
-  Object.entries(stages).find(([, labels]) => labels.includes(label))?.[0];
 
 const refused = (why: string) =>
   new BrokerError({

@@ -29,7 +29,7 @@ async function obtainAfter(milliseconds: number, known: (askedAt: number) => Tok
     deadline: new Deadline(clock, () => askedAt * 1000 + 90_000),
     journal: new Journal(clock, () => {}),
   };
-  const record = await obtain(call, call.deadline, known(askedAt));
+  const { record } = await obtain(call, call.deadline, known(askedAt));
   return (record?.obtained_at ?? Number.NaN) - askedAt;
 }
 

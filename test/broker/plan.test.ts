@@ -49,7 +49,8 @@ const aged = (left: number, life = 900, changes: Partial<TokenRecord> = {}) =>
 const inMemory = (record: TokenRecord): Held => ({ record, versionId: undefined });
 const fromSecret = ({ record, versionId }: Snapshot): Held | undefined => record && { record, versionId };
 
-type Told = Partial<Omit<Situation, 'done' | 'wish'>> & Partial<Situation['done']> & Partial<Wish>;
+type Told = Partial<Omit<Situation, 'done' | 'wish'>> &
+  Partial<Wish> & { obtained?: boolean; repeatedAt?: number; obtainFailed?: BrokerError; writeFailed?: BrokerError };
 
 /** A situation in which nothing has happened yet; without `held`, the container holds what it has read. */
 function situationOf(kind: Wish['kind'], told: Told): Situation {
@@ -62,7 +63,11 @@ function situationOf(kind: Wish['kind'], told: Told): Situation {
     now: told.now ?? NOW,
     remainingMilliseconds: told.remainingMilliseconds ?? 30_000,
     refreshWindowSeconds: told.refreshWindowSeconds ?? 300,
-    done: { obtained, repeatedAt, obtainFailed, writeFailed },
+    done: {
+      obtained: obtained ? tokenOf('obtained', 900) : undefined,
+      repeatedAt,
+      failed: { obtain: obtainFailed, write: writeFailed },
+    },
     isAsking: told.isAsking ?? false,
     askedAt: told.askedAt,
     askedForRefusalAt: told.askedForRefusalAt,
@@ -801,10 +806,9 @@ const situations = (kinds: readonly Wish['kind'][] = ['tick', 'token']): fc.Arbi
     remainingMilliseconds: fc.oneof(fc.integer({ min: 0, max: 10_000 }), fc.integer({ min: 0, max: 900_000 })),
     refreshWindowSeconds: fc.oneof(fc.constant(300), fc.integer({ min: 30, max: 840 })),
     done: fc.record({
-      obtained: fc.boolean(),
+      obtained: maybe(fc.constant(tokenOf('obtained', 900))),
       repeatedAt: maybe(ago(12_000)),
-      obtainFailed: maybe(fc.constant(broken)),
-      writeFailed: maybe(fc.constant(broken)),
+      failed: fc.record({ obtain: maybe(fc.constant(broken)), write: maybe(fc.constant(broken)) }),
     }),
     isAsking: fc.boolean(),
     askedAt: maybe(ago(90_000)),
@@ -908,11 +912,11 @@ describe('Whatever the situation', () => {
   });
 
   it('an invocation in which D1 failed does not ask it again', () => {
-    always(situations(), (next, { done }) => next.do !== 'obtain' || !done.obtainFailed);
+    always(situations(), (next, { done }) => next.do !== 'obtain' || !done.failed.obtain);
   });
 
   it('an invocation in which a write failed does not write again', () => {
-    always(situations(), (next, { done }) => next.do !== 'store' || !done.writeFailed);
+    always(situations(), (next, { done }) => next.do !== 'store' || !done.failed.write);
   });
 
   it('the secret is read once, and before D1 is asked', () => {
@@ -928,7 +932,7 @@ describe('Whatever the situation', () => {
         ...situation,
         secret: aged(left),
         held: undefined,
-        done: { ...situation.done, repeatedAt, obtainFailed: undefined, writeFailed: undefined },
+        done: { ...situation.done, repeatedAt, failed: {} },
       }));
     always(
       fc.oneof(situations(), repeating),
@@ -950,8 +954,8 @@ describe('Whatever the situation', () => {
   it('what fails has a failure to tell', () => {
     always(situations(), (next, { done, secret }) => {
       if (next.do !== 'fail') return true;
-      if (next.with === 'obtain') return done.obtainFailed !== undefined;
-      if (next.with === 'write') return done.writeFailed !== undefined;
+      if (next.with === 'obtain') return done.failed.obtain !== undefined;
+      if (next.with === 'write') return done.failed.write !== undefined;
       if (next.with === 'read') return secret === 'unreadable';
       return next.with === 'not_ready' || done.repeatedAt !== undefined;
     });
