@@ -6,8 +6,9 @@ import { promiseRules } from './promises.ts';
 import { tellStory } from './story.ts';
 
 // `npm run hunt`: the kept seeds, and fresh ones until `--hours` simulated hours are over (2,000 unless told). `--seed N` runs
-// one; `--from N` begins the fresh ones there; `--keep-going` tells of all that fail, and not of the first few alone;
-// `--teeth` puts known defects into a copy of the sources, and hunts each; `--only TEXT` those whose sentence has the text.
+// one; `--from N` begins the fresh ones there; `--keep-going` tells of all that fail, and not of the first few alone; Ctrl-C ends
+// it with what was held by then. `--teeth` puts known defects into a copy of the sources, and hunts each; `--only TEXT` those
+// whose sentence has the text.
 
 const FIRST_FRESH_SEED = 1_000_000;
 const MOST_FAILURES = 10;
@@ -30,6 +31,10 @@ if (values.teeth) {
 
 async function hunt(): Promise<boolean> {
   const began = Date.now();
+  let isStopped = false;
+  process.once('SIGINT', () => {
+    isStopped = true;
+  });
   const hunters = new Hunters();
   const found = (hunted: Hunted) => {
     if (hunted.shrunk) console.log(`${tellStory(hunted)}\n`);
@@ -39,7 +44,8 @@ async function hunt(): Promise<boolean> {
   const seeds = values.seed === undefined ? freshSeeds() : seedsFrom(number(values.seed, 0), number(values.seed, 0));
   const tally = await hunters.hunt(seeds, {
     shrinks: true,
-    goesOn: ({ hours: run, failed }) => run < hours && (values['keep-going'] || failed.length < MOST_FAILURES),
+    goesOn: ({ hours: run, failed }) =>
+      !isStopped && run < hours && (values['keep-going'] || failed.length < MOST_FAILURES),
     found,
   });
   await hunters.close();
