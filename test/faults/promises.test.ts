@@ -9,7 +9,10 @@ import { expectedOf } from './expected.ts';
 const root = join(import.meta.dirname, '../..');
 const page = readFileSync(join(root, 'docs/reliability.md'), 'utf8');
 
-const promises = rowsOf('Promises').map(([promise = '', heldBy = '']) => ({ promise, tests: testsIn(heldBy) }));
+const promises = [...rowsOf('Promises'), ...rowsOf('What was broken once').map((row) => row.slice(1))].map((row) => ({
+  promise: row[0],
+  tests: testsIn(row.at(-1) ?? ''),
+}));
 const steps = new Map(rowsOf('What each fault comes to').map((row) => [row[0]?.replaceAll('`', ''), row]));
 
 describe('a promise in docs/reliability.md', () => {
