@@ -66,7 +66,7 @@ interface Story {
   lost?: boolean;
   /** Why the secret was to get another token. */
   cause?: string;
-  failed: Failures;
+  readonly failed: Failures;
 }
 
 /** One container's token: it asks the plan, does what it says, and asks again. It decides nothing. */
@@ -158,12 +158,6 @@ export function createBroker({
       leftUnstoredAt,
     });
 
-    const failed = (what: keyof Failures, thrown: unknown) => {
-      const why = asBrokerError(thrown);
-      story.failed = { ...story.failed, [what]: why };
-      return why;
-    };
-
     for (;;) {
       const next = plan(situation());
       switch (next.do) {
@@ -178,8 +172,8 @@ export function createBroker({
             await read(call);
             story.read = true;
           } catch (thrown) {
-            const why = failed('read', thrown);
-            if (wish.kind === 'token') call.journal.warn(why);
+            story.failed.read = asBrokerError(thrown);
+            if (wish.kind === 'token') call.journal.warn(story.failed.read);
           }
           // The held token is the newest that is known, stored or not: whatever comes after it will do.
           if (refusal?.fallsBack)
@@ -197,7 +191,7 @@ export function createBroker({
             if (record) story.obtained = record;
             if (isRepeated) story.repeatedAt = clock.now();
           } catch (thrown) {
-            failed('obtain', thrown);
+            story.failed.obtain = asBrokerError(thrown);
           }
           break;
         case 'store':
@@ -206,7 +200,7 @@ export function createBroker({
             if (await write(next.held, next.forced, call)) story.wrote = true;
             else story.lost = true;
           } catch (thrown) {
-            failed('write', thrown);
+            story.failed.write = asBrokerError(thrown);
             held = held && { ...held, writeFailed: true };
           }
           break;

@@ -59,7 +59,7 @@ export interface Wish {
 }
 
 /** What went wrong last, by what was tried. */
-export type Failures = Readonly<Partial<Record<'read' | 'obtain' | 'write', BrokerError | undefined>>>;
+export type Failures = Partial<Record<'read' | 'obtain' | 'write', BrokerError | undefined>>;
 
 /** Everything that the plan looks at. */
 export interface Situation {
@@ -77,7 +77,7 @@ export interface Situation {
     readonly obtained?: TokenRecord | undefined;
     /** Milliseconds since 1970 UTC: when D1 last gave a token that was known, whatever its end, or one without life. */
     readonly repeatedAt?: number | undefined;
-    readonly failed: Failures;
+    readonly failed: Readonly<Failures>;
   };
   /** D1 is being asked, for whomever: who wants another token waits for it. */
   readonly isAsking: boolean;
