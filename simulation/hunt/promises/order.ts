@@ -1,19 +1,38 @@
-import type { Stored } from '../watch.ts';
+import type { Container } from '../container.ts';
+import type { Check, Stored } from '../watch.ts';
 import { isBudgetSpent, isCalm, isNewWhenAsked, left, longestExchange, type PromiseRule, seconds } from '../watch.ts';
+
+/**
+ * From which version each write starts: the one that its container saw last. A rotation moves AWSCURRENT to a version that is
+ * no successor, so that a write which is on its way then goes through.
+ */
+function startingPoints() {
+  const seen = new Map<Container, string>();
+  const starts = new Map<string, string | undefined>();
+  const watching: Pick<Check, 'saw' | 'putting'> = {
+    saw: (container, versionId) => void seen.set(container, versionId),
+    putting: (container, versionId) => void starts.set(versionId, seen.get(container)),
+  };
+  const isPastARotation = (now: Stored, before: Stored) =>
+    now.by === 'write' && before.by === 'rotation' && starts.get(now.versionId) !== before.versionId;
+  return { watching, isPastARotation };
+}
 
 export const order: readonly PromiseRule[] = [
   {
     name: 'never worse',
     sentence:
-      'What the broker makes current, by a write or a rotation, never dies before what was current, unless that was revoked or refused (where tokens live equally long, and clocks are within 5 s; but for one exchange, or 8 s where a container is frozen with the answer on its way).',
+      'What the broker makes current, by a write or a rotation, never dies before what was current, unless that was revoked or refused (where tokens live equally long, and clocks are within 5 s; but for one exchange, or 8 s where a container is frozen with the answer on its way; not a write that was decided on before a rotation moved AWSCURRENT).',
     holds: ({ lifetime, clockError }) => lifetime !== undefined && clockError <= 5,
     check: ({ world, d1, facts, refused }, broken) => {
       const wasCurrent = new Set<string>();
+      const { watching, isPastARotation } = startingPoints();
       return {
+        ...watching,
         stored: (now, before) => {
           const isBack = wasCurrent.has(now.token ?? '');
           wasCurrent.add(now.token ?? '');
-          if (now.by === 'hand' || !before?.token || refused.has(before.token)) return;
+          if (now.by === 'hand' || !before?.token || refused.has(before.token) || isPastARotation(now, before)) return;
           const [one, other] = [d1.find(before.token), d1.find(now.token ?? '')];
           if (!one || !other || one.endedAt !== undefined || one.diesAt <= now.at) return;
           // Records tell whole seconds: below one, nobody knows which dies first.
@@ -28,15 +47,20 @@ export const order: readonly PromiseRule[] = [
   },
   {
     name: 'never older',
-    sentence: 'What the broker makes current was not obtained before what was current (clocks within 5 s).',
+    sentence:
+      'What the broker makes current was not obtained before what was current (clocks within 5 s; not a write that was decided on before a rotation moved AWSCURRENT).',
     holds: ({ clockError }) => clockError <= 5,
-    check: (_watch, broken) => ({
-      stored: (now, before) => {
-        if (now.by === 'hand' || !now.record || !before?.record) return;
-        const [one, other] = [before.record.obtained_at, now.record.obtained_at];
-        if (other < one) broken(`${now.token} of ${other} over ${before.token} of ${one}`);
-      },
-    }),
+    check: (_watch, broken) => {
+      const { watching, isPastARotation } = startingPoints();
+      return {
+        ...watching,
+        stored: (now, before) => {
+          if (now.by === 'hand' || !now.record || !before?.record || isPastARotation(now, before)) return;
+          const [one, other] = [before.record.obtained_at, now.record.obtained_at];
+          if (other < one) broken(`${now.token} of ${other} over ${before.token} of ${one}`);
+        },
+      };
+    },
   },
   {
     name: 'one at a time',
