@@ -7,7 +7,6 @@ const app = new App({ analyticsReporting: false });
 const broker = new D1TokenBroker(app, 'D1TokenBroker', {
   packaged: app.node.getContext('packaged'),
   terminationProtection: true,
-  tags: { service: 'd1-token-broker' },
 });
 
 // A consumer of the token, in a stack of its own.

@@ -4,6 +4,8 @@ import { Asset } from 'aws-cdk-lib/aws-s3-assets';
 import { CfnInclude } from 'aws-cdk-lib/cloudformation-include';
 import type { Construct } from 'constructs';
 
+const SERVICE = 'd1-token-broker';
+
 /** The name of the stack is that of the folder: the operator's commands look for it. */
 export interface D1TokenBrokerProps extends Omit<StackProps, 'stackName' | 'description'> {
   /** The folder that `npm run package` made, like `dist/d1-token-broker-staging`. */
@@ -26,7 +28,8 @@ export class D1TokenBroker extends Stack {
 
   constructor(scope: Construct, id: string, { packaged, ...props }: D1TokenBrokerProps) {
     const stackName = basename(resolve(packaged));
-    super(scope, id, { ...props, stackName });
+    const tags = { service: SERVICE, stage: stackName.replace(`${SERVICE}-`, ''), ...props.tags };
+    super(scope, id, { ...props, stackName, tags });
     const code = new Asset(this, 'Code', { path: join(packaged, 'd1-token-broker.zip') });
     const template = new CfnInclude(this, 'Template', {
       templateFile: join(packaged, 'template.json'),

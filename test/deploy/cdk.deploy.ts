@@ -61,7 +61,10 @@ test('and its policies, statement by statement', async () => {
 
 test('the operator finds the stack by its name, with the parameters and outputs that the commands use', async () => {
   const { artifacts } = await json(assembly, 'manifest.json');
-  expect(artifacts.D1TokenBroker.properties).toMatchObject({ stackName: 'd1-token-broker-example' });
+  expect(artifacts.D1TokenBroker.properties).toMatchObject({
+    stackName: 'd1-token-broker-example',
+    tags: { service: 'd1-token-broker', stage: 'example' },
+  });
   const { Parameters, Outputs } = await synthesised();
   const { CodeBucket, CodeKey, ...stage } = service.standalone.template.Parameters ?? {};
   expect(Parameters).toMatchObject(stage);

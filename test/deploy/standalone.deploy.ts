@@ -1,11 +1,11 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { copyFile, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { packagesIn, type Sbom } from '../../infra/standalone/sbom.ts';
+import { packagesIn, type Sbom, sbomOfBundle } from '../../infra/standalone/sbom.ts';
 import { shellBlocks } from '../support/page.ts';
 import { environment, root, type Template } from './support/package-service.ts';
 
@@ -106,6 +106,15 @@ describe('the proof', () => {
     for (const component of sbom.components) {
       expect(component, component.name).toMatchObject({ licenses: [expect.anything()], hashes: [expect.anything()] });
     }
+  });
+
+  test('packaging stops when the bundle has a package that npm does not know', async () => {
+    const foreign = join(folder, 'node_modules', 'foreign');
+    await mkdir(foreign, { recursive: true });
+    await writeFile(join(foreign, 'package.json'), JSON.stringify({ name: 'foreign', version: '1.0.0' }));
+    const inputs = { [relative(root, join(foreign, 'index.js'))]: { bytesInOutput: 1 } };
+    const metafile = { inputs: {}, outputs: { 'handler.mjs': { bytes: 1, inputs, imports: [], exports: [] } } };
+    await expect(sbomOfBundle({ root, metafile, zipSha256 })).rejects.toThrow('foreign@1.0.0');
   });
 
   test('nothing else is in the folder', async () => {
