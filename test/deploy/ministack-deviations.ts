@@ -73,6 +73,16 @@ export const deviations = {
     ministack: 'It calls no function, and makes a version that is a copy of the current one.',
     instead: 'The test stages a version AWSPENDING and sends the four steps, as Secrets Manager sends them.',
   },
+  labelStays: {
+    aws: 'PutSecretValue with a staging label takes it from the version that had it.',
+    ministack: 'It leaves a label of our own there as well, and whoever reads by it gets the older version.',
+    instead: 'The test takes the label from the older version, and gives the command a second time.',
+  },
+  noFilterPattern: {
+    aws: 'FilterLogEvents gives the events that match filterPattern.',
+    ministack: 'It does not know the patterns of JSON, and gives all events.',
+    instead: 'Nothing: the commands look at each line themselves.',
+  },
   noKeyForSecrets: {
     aws: 'Reading a secret needs kms:Decrypt on its key, and writing it kms:GenerateDataKey as well.',
     ministack: 'Secrets Manager does not ask KMS.',

@@ -1,7 +1,7 @@
 import { awsFailure } from '../../shared/aws-failure.ts';
 import { parseJson } from '../../shared/json.ts';
 import { failure } from '../frame/cli-failure.ts';
-import { logGroupOf, queueNamesOf, stackNameOf } from '../frame/stage.ts';
+import { logGroupOf, output, queueNamesOf, stackNameOf } from '../frame/stage.ts';
 import { attention, type Found, failed, need, ok } from './found.ts';
 import type { Check, Finding } from './run-checks.ts';
 
@@ -122,6 +122,8 @@ export const operationChecks: readonly Check<Found>[] = [
 
 async function readTicks(found: Found) {
   const logs = await found.clients.logs();
+  // A refresh by hand is no tick: it is the callers' function that makes it.
+  const name = output(need(found, 'stack'), 'TicksFunctionName');
   const ticks = [];
   let nextToken: string | undefined;
   do {
@@ -132,10 +134,11 @@ async function readTicks(found: Found) {
       ...(nextToken !== undefined && { nextToken }),
     });
     for (const { message = '', timestamp = 0 } of page.events ?? []) {
-      const line = (parseJson(message) ?? {}) as { outcome?: unknown; error_code?: unknown };
-      const errorCode =
-        typeof line.error_code === 'string' && /^[A-Z_]{3,60}$/.test(line.error_code) ? line.error_code : undefined;
-      ticks.push({ at: timestamp, good: line.outcome === 'ok', errorCode });
+      const line = (parseJson(message) ?? {}) as Readonly<Record<string, unknown>>;
+      if (line['action'] !== 'refresh' || (line['function_name'] ?? name) !== name) continue;
+      const { outcome, error_code: code } = line;
+      const errorCode = typeof code === 'string' && /^[A-Z_]{3,60}$/.test(code) ? code : undefined;
+      ticks.push({ at: timestamp, good: outcome === 'ok', errorCode });
     }
     nextToken = page.nextToken;
   } while (nextToken !== undefined);

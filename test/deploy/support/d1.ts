@@ -34,6 +34,8 @@ export async function startD1() {
   return {
     server,
     calls,
+    /** Signs what the bank requests. */
+    clientAuthority,
     clientCertificate,
     issuerUrl,
     /** @returns The status with which the D1 API answers to the token. */
