@@ -4,50 +4,6 @@ import type { OperatedBank } from './operated-bank.ts';
 
 const STAGE = 'sandbox';
 
-/** For each fault that the sandbox offers on a call that the doctor or the function makes: which check names it, and how. */
-export const faultTable: readonly { readonly fault: string; readonly check: string; readonly code: string }[] = [
-  { fault: 'sts.GetCallerIdentity refuse', check: 'credentials', code: 'NO_PERMISSION' },
-  { fault: 'sts.GetCallerIdentity throttle', check: 'credentials', code: 'AWS_FAILED' },
-  { fault: 'cloudformation.DescribeStacks refuse', check: 'stack', code: 'NO_PERMISSION' },
-  { fault: 'cloudformation.DescribeStacks unavailable', check: 'stack', code: 'AWS_FAILED' },
-  { fault: 'lambda.GetFunctionConfiguration refuse', check: 'function', code: 'NO_PERMISSION' },
-  { fault: 'lambda.Invoke refuse', check: 'check', code: 'NO_PERMISSION' },
-  { fault: 'lambda.Invoke throttle', check: 'check', code: 'AWS_FAILED' },
-  { fault: 'kms.DescribeKey refuse', check: 'key.state', code: 'NO_PERMISSION' },
-  { fault: 'kms.Sign refuse', check: 'check.signing_key', code: 'SIGNING_FAILED' },
-  { fault: 'kms.Sign unavailable', check: 'check.signing_key', code: 'SIGNING_FAILED' },
-  { fault: 'kms.Sign throttle', check: 'check.signing_key', code: 'SIGNING_FAILED' },
-  {
-    fault: 'secretsmanager.GetSecretValue refuse secret=d1/client-certificate',
-    check: 'check.client_certificate',
-    code: 'CLIENT_CERTIFICATE_UNAVAILABLE',
-  },
-  {
-    fault: 'secretsmanager.GetSecretValue refuse secret=d1/access-token',
-    check: 'check.token_secret',
-    code: 'TOKEN_STORE_DENIED',
-  },
-  {
-    fault: 'secretsmanager.GetSecretValue throttle secret=d1/access-token',
-    check: 'check.token_secret',
-    code: 'TOKEN_STORE_THROTTLED',
-  },
-  { fault: 'secretsmanager.PutSecretValue refuse', check: 'check.store', code: 'TOKEN_STORE_DENIED' },
-  { fault: 'secretsmanager.PutSecretValue unavailable', check: 'check.store', code: 'TOKEN_STORE_UNAVAILABLE' },
-  { fault: 'secretsmanager.DescribeSecret refuse', check: 'certificate.secret', code: 'NO_PERMISSION' },
-  { fault: 'd1.oauth2/token refuse nth=2-', check: 'check.exchange', code: 'TOKEN_ENDPOINT_REJECTED' },
-  { fault: 'd1.oauth2/token unauthorized nth=2-', check: 'check.exchange', code: 'TOKEN_ENDPOINT_REJECTED' },
-  { fault: 'd1.oauth2/token unavailable nth=2-', check: 'check.exchange', code: 'TOKEN_ENDPOINT_UNREACHABLE' },
-  { fault: 'd1.oauth2/token throttle nth=2-', check: 'check.exchange', code: 'TOKEN_ENDPOINT_UNREACHABLE' },
-  { fault: 'd1.oauth2/token garbage nth=2-', check: 'check.exchange', code: 'TOKEN_RESPONSE_INVALID' },
-  { fault: 'd1.oauth2/token lost', check: 'check.connection', code: 'TOKEN_ENDPOINT_UNREACHABLE' },
-  { fault: 'scheduler.GetSchedule refuse', check: 'schedule', code: 'NO_PERMISSION' },
-  { fault: 'cloudwatch.DescribeAlarms refuse', check: 'alarms', code: 'NO_PERMISSION' },
-  { fault: 'logs.FilterLogEvents refuse', check: 'ticks', code: 'NO_PERMISSION' },
-  { fault: 'sns.GetTopicAttributes refuse', check: 'topics.critical', code: 'NO_PERMISSION' },
-  { fault: 'sqs.GetQueueAttributes refuse', check: 'queues.failed', code: 'NO_PERMISSION' },
-];
-
 /** Each check, and what breaks it: the check that must name the cause first, its code, what is wrong in words, and how that comes about. */
 export const breaks: readonly (readonly [string, string, string, (bank: OperatedBank) => unknown])[] = [
   [
@@ -236,6 +192,16 @@ export const breaks: readonly (readonly [string, string, string, (bank: Operated
     'no tick',
     ({ sandbox }) => {
       sandbox.deployment.log.length = 0;
+    },
+  ],
+  [
+    'ticks',
+    'TICKS_MISSING',
+    'no tick, while somebody refreshes by hand',
+    ({ sandbox: { deployment } }) => {
+      deployment.log.length = 0;
+      const line = { action: 'refresh', outcome: 'ok', function_name: 'of-the-callers' };
+      deployment.write(JSON.stringify(line));
     },
   ],
   [

@@ -1,15 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { ISSUER_ID, REGION } from '../../sandbox/sandbox.ts';
 import { checks, preliminary } from '../../src/cli/doctor/checks.ts';
+import { firstOf } from '../../src/cli/doctor/doctor.ts';
 import { type Finding, outcomeOf, runChecks } from '../../src/cli/doctor/run-checks.ts';
-import type { CheckLine, Document } from '../../src/cli/frame/document.ts';
-import { breaks, faultTable } from './doctor-table.ts';
+import type { CheckLine } from '../../src/cli/frame/document.ts';
+import { faultCases } from './doctor-faults.ts';
+import { breaks } from './doctor-table.ts';
+import { named } from './examine.ts';
 import { openOperatedBank, STAGE } from './operated-bank.ts';
-
-const firstOf = ({ checks: lines }: Document) =>
-  lines.find(({ outcome }) => outcome === 'failed') ??
-  lines.find(({ outcome }) => outcome === 'no_access' || outcome === 'unknown') ??
-  lines.find(({ outcome }) => outcome === 'attention');
 
 async function openHealthyBank() {
   const bank = await openOperatedBank();
@@ -36,20 +34,25 @@ describe('the doctor', () => {
   it.each(breaks)('names %s (%s) first for %s', async (check, code, _what, breakIt) => {
     const bank = await openHealthyBank();
     await breakIt(bank);
-    const first = firstOf(await bank.json('doctor'));
+    const first = firstOf((await bank.json('doctor')).checks);
     expect([first?.check, first?.error_code]).toEqual([check, code]);
     expect(first?.remedy).not.toBe('');
   });
 
-  it.each(faultTable)('names $check ($code) first while $fault', async ({ fault, check, code }) => {
-    const bank = await openHealthyBank();
-    bank.fault(fault);
-    const first = firstOf(await bank.json('doctor'));
-    expect([first?.check, first?.error_code]).toEqual([check, code]);
-  });
+  // All of them: doctor-faults.test.ts.
+  it.each(faultCases.filter(({ kind, call }) => kind === 'refuse' && call !== 'd1.connect'))(
+    'says so, too, while $rule',
+    async ({ rule, first }) => {
+      const bank = await openHealthyBank();
+      bank.fault(rule);
+      const document = await bank.json('doctor');
+      expect(document.facts['first']).toBe(first?.check ?? null);
+      expect(named(firstOf(document.checks))).toEqual(first);
+    },
+  );
 
   it('has a test that breaks each check', () => {
-    const broken = new Set([...breaks.map(([check]) => check), ...faultTable.map(({ check }) => check)]);
+    const broken = new Set([...breaks.map(([check]) => check), ...faultCases.map(({ first }) => first?.check)]);
     expect(checks.map(({ id }) => id).filter((id) => !broken.has(id))).toEqual([]);
   });
 
@@ -65,6 +68,16 @@ describe('the doctor', () => {
     const bank = await openHealthyBank();
     bank.fault('sts.GetCallerIdentity unavailable');
     expect((await bank.json('doctor')).exit_code).toBe(5);
+  });
+
+  it('ends by itself where something hangs, says what, and judges the rest', async () => {
+    const bank = await openHealthyBank();
+    bank.fault('lambda.Invoke hang');
+    const run = await bank.run(['doctor', '--stage', STAGE, '--timeout', '4']);
+    expect(run.stdout).toContain('NO_ANSWER: lambda:InvokeFunction has not answered for 4 s.');
+    expect(run.stdout).toContain('Begin with "The function answers to a check" (check): NO_ANSWER.');
+    expect(run.stdout).toMatch(/✓ The alarms are there/);
+    expect((await bank.run(['doctor', '--stage', STAGE, '--timeout', '0'])).code).toBe(2);
   });
 
   it('asks D1 for no token with --no-exchange', async () => {

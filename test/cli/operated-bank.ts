@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { onTestFinished, vi } from 'vitest';
 import { createFaults, type Faults } from '../../sandbox/faults/faults.ts';
 import { parseFaultRule } from '../../sandbox/faults/parse-rule.ts';
+import { InvocationFailed } from '../../sandbox/lambda/container.ts';
 import {
   BROKER_FUNCTION_ARN,
   type Sandbox,
@@ -41,6 +42,8 @@ export interface OperatedBank {
   tick(): Promise<unknown>;
   /** Another container: nothing in memory, and the function's configuration as it is now. */
   restart(): void;
+  /** Has each invocation end without an answer, as Lambda names it: `Sandbox.Timedout`. */
+  die(errorType: string): void;
   /** Has the function's clock go wrong by so many milliseconds. */
   setClock(offset: number): void;
   /** Runs the real program as a child process, on this sandbox. */
@@ -66,7 +69,12 @@ export async function openOperatedBank(
   let clockOffset = 0;
   const clock: Clock = { now: () => systemClock.now() + clockOffset, sleep: systemClock.sleep };
   const restart = () => {
-    app = startApp(sandbox, clock);
+    try {
+      app = startApp(sandbox, clock);
+    } catch (error) {
+      // As the handler: wrong configuration answers every event.
+      app = () => Promise.reject(error);
+    }
   };
   // AWS tries the function at this moment with a version that has no value; here there is no function yet.
   await sandbox.secretsManager.handle('RotateSecret', {
@@ -97,6 +105,11 @@ export async function openOperatedBank(
     send,
     tick: () => send(schedulerTick),
     restart,
+    die: (errorType) => {
+      app = async () => {
+        throw new InvocationFailed({ errorType, errorMessage: 'It ended.', trace: [] });
+      };
+    },
     setClock: (offset) => {
       clockOffset = offset;
     },

@@ -2,10 +2,14 @@ import { type Application, type CommandContext, generateHelpTextForAllCommands }
 import { checks } from '../../src/cli/doctor/checks.ts';
 import { exitCodes } from '../../src/cli/frame/exit-code.ts';
 import { application } from '../../src/cli/program.ts';
-import { breaks, faultTable } from './doctor-table.ts';
+import { faultRows } from './doctor-faults.ts';
+import { breaks } from './doctor-table.ts';
 
 const table = (head: readonly string[], rows: readonly (readonly (string | number)[])[]) =>
   [head, head.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |`).join('\n');
+
+const harmlessFaults = faultRows.filter(({ first }) => !first);
+const list = (names: readonly string[]) => names.map((name) => `\`${name}\``).join(', ');
 
 /** docs/cli.md: made from the definitions that --help uses, and from the tables that the tests run. */
 export function page(): string {
@@ -49,11 +53,30 @@ ${table(
   breaks.map(([check, code, what]) => [what, `\`${check}\``, code]),
 )}
 
-The same for the faults of the sandbox (\`npm run sandbox -- --help\` has their grammar):
+The same for each fault of the sandbox (\`npm run sandbox -- --help\` has their grammar), by
+\`test/cli/doctor-faults.test.ts\`:
 
 ${table(
-  ['fault', 'check', 'code'],
-  faultTable.map(({ fault, check, code }) => [`\`${fault}\``, `\`${check}\``, code]),
+  ['call', 'faults', 'check', 'code'],
+  faultRows
+    .filter(({ first }) => first)
+    .map(({ call, kinds, when, first }) => [
+      `\`${[call, when].filter(Boolean).join(' ')}\``,
+      kinds.join(', '),
+      `\`${first?.check}\``,
+      first?.code ?? '',
+    ]),
+)}
+
+These leave the doctor with nothing to say:
+
+${table(
+  ['call', 'faults', 'because'],
+  [...Map.groupBy(harmlessFaults, ({ because }) => because)].map(([because, rows]) => [
+    list(rows.map(({ call }) => call)),
+    [...new Set(rows.flatMap(({ kinds }) => kinds))].join(', '),
+    because ?? '',
+  ]),
 )}
 
 ## Commands

@@ -1,4 +1,4 @@
-import { asCliFailure } from '../frame/cli-failure.ts';
+import { asCliFailure, CliFailure } from '../frame/cli-failure.ts';
 import type { CheckLine, CheckOutcome, Facts } from '../frame/document.ts';
 import type { Outcome } from '../frame/exit-code.ts';
 
@@ -24,18 +24,29 @@ export interface Check<F> {
   /** The IAM action that it takes, for the sentence of a refusal. */
   readonly action?: string;
   readonly run: (found: F) => Promise<Finding> | Finding;
+  /** Seconds that it may take, where that is not the doctor's own patience. */
+  readonly patience?: (found: F) => number;
 }
+
+/** How long a check may take unless it says otherwise, in seconds. */
+export const PATIENCE_SECONDS = 10;
 
 /**
  * Makes all checks, each as soon as those before it are done; what does not need each other goes on at the same time.
  *
- * @param onLine Hears of each check when it is done, in any order.
+ * A check that does not end is told as that; nothing waits for it any longer.
+ *
+ * @param onLine Hears of each check as soon as it and all before it are done, in the order of `checks`.
+ * @param timeoutSeconds How long any check may take, whatever patience it asks for.
  * @returns Their lines, in the order of `checks`.
  */
 export async function runChecks<F>(
   checks: readonly Check<F>[],
   found: F,
-  onLine: (line: CheckLine) => void = () => {},
+  {
+    onLine = () => {},
+    timeoutSeconds,
+  }: { onLine?: (line: CheckLine) => void; timeoutSeconds?: number | undefined } = {},
 ): Promise<CheckLine[]> {
   const lines = new Map<string, Promise<CheckLine>>();
   const lineOf = (id: string) => {
@@ -50,16 +61,24 @@ export async function runChecks<F>(
       const cause =
         needed.find(({ outcome }) => outcome !== 'ok' && outcome !== 'attention') ??
         better.find(({ outcome }) => outcome === 'failed');
-      const made = cause ? notChecked(check, cause) : await make(check, found);
-      onLine(made);
-      return made;
+      return cause ? notChecked(check, cause) : await make(check, found, timeoutSeconds);
     });
     lines.set(check.id, line);
   }
-  return Promise.all(checks.map(({ id }) => lineOf(id)));
+  const told: CheckLine[] = [];
+  for (const { id } of checks) {
+    const line = await lineOf(id);
+    onLine(line);
+    told.push(line);
+  }
+  return told;
 }
 
-async function make<F>({ id, title, action, run }: Check<F>, found: F): Promise<CheckLine> {
+async function make<F>(
+  { id, title, action, run, patience }: Check<F>,
+  found: F,
+  timeoutSeconds: number | undefined,
+): Promise<CheckLine> {
   const began = performance.now();
   const line = (outcome: CheckOutcome, facts: Facts, why?: { code: string; what: string; remedy: string }) => ({
     check: id,
@@ -72,15 +91,28 @@ async function make<F>({ id, title, action, run }: Check<F>, found: F): Promise<
     remedy: why?.remedy ?? null,
     because: null,
   });
+  const seconds = timeoutSeconds ?? patience?.(found) ?? PATIENCE_SECONDS;
+  const hung = Promise.withResolvers<never>();
+  const timer = setTimeout(() => hung.reject(silent(action ?? 'the call to AWS', seconds)), seconds * 1000);
   try {
-    const finding = await run(found);
+    const finding = await Promise.race([run(found), hung.promise]);
     return line(finding.outcome, finding.facts ?? {}, finding.outcome === 'ok' ? undefined : finding);
   } catch (thrown) {
     const failure = asCliFailure(thrown, action ?? 'the call to AWS');
     const isOpen = failure.outcome === 'no_access' || failure.outcome === 'unknown';
     return line(isOpen ? (failure.outcome as 'no_access' | 'unknown') : 'failed', {}, failure);
+  } finally {
+    clearTimeout(timer);
   }
 }
+
+const silent = (action: string, seconds: number) =>
+  new CliFailure({
+    code: 'NO_ANSWER',
+    what: `${action} has not answered for ${seconds} s.`,
+    remedy: 'Look at the route to AWS (proxy, VPN, --region) and at the AWS Health Dashboard, and try again.',
+    outcome: 'unknown',
+  });
 
 const notChecked = <F>({ id, title }: Check<F>, cause: CheckLine): CheckLine => ({
   check: id,

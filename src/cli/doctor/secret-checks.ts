@@ -11,6 +11,7 @@ const CERTIFICATE_SOON_DAYS = 30;
 const CERTIFICATE_URGENT_DAYS = 7;
 /** An alarm wakes somebody at this. */
 const TOKEN_ALARM_SECONDS = 120;
+const GRACE_SECONDS = 5;
 /** Six an hour, and 24 forced ones; AWS keeps versions that are younger than a day, and has a quota for them. */
 const MOST_WRITES = 170;
 
@@ -125,6 +126,8 @@ export const secretChecks: readonly Check<Found>[] = [
     needs: ['function'],
     unless: ['function.state', 'function.environment'],
     action: 'lambda:InvokeFunction',
+    // Lambda cuts it off then; whatever comes later hangs on the way.
+    patience: (found) => need(found, 'configuration').timeoutSeconds + GRACE_SECONDS,
     async run(found) {
       const configuration = need(found, 'configuration');
       const exchange = found.exchange ?? !isProduction(configuration);
@@ -191,11 +194,32 @@ export const secretChecks: readonly Check<Found>[] = [
     },
   },
   step('check.token_secret', 'The function can read the token secret', 'token_secret', ['token.secret']),
-  step('check.exchange', 'D1 gives the function a token', 'exchange', [
-    'check.signing_key',
-    'check.connection',
-    'certificate.subject',
-  ]),
+  {
+    id: 'check.exchange',
+    title: 'D1 gives the function a token',
+    needs: ['check'],
+    unless: ['check.signing_key', 'check.connection', 'certificate.subject'],
+    run(found) {
+      const finding = stepFinding(found, 'exchange');
+      if (finding.outcome === 'ok' || finding.code !== 'TOKEN_ENDPOINT_REJECTED') return finding;
+      // D1 does not say which of them it does not like.
+      const {
+        D1_ISSUER_ID: issuer,
+        D1_SUBJECT: subject = issuer,
+        D1_AUDIENCE: audience,
+      } = need(found, 'configuration').environment;
+      const asked = [
+        `issuer ${issuer}`,
+        ...(subject === issuer || subject === '' ? [] : [`subject ${subject}`]),
+        `kid ${need(found, 'report').key_id}`,
+        audience ? `audience ${audience}` : 'no audience',
+      ];
+      return {
+        ...finding,
+        remedy: `${finding.remedy} It was asked with ${asked.join(', ')}; d1-token key export prints the public key that Thales must have under that kid.`,
+      };
+    },
+  },
   step('check.store', 'The function can store the token', 'store', ['check.exchange', 'check.token_secret']),
   {
     id: 'token.fresh',

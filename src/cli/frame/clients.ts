@@ -8,8 +8,12 @@ const INVOCATION_TIMEOUT_MILLISECONDS = 95_000;
 
 export type Clients = ReturnType<typeof createClients>;
 
-/** The SDK's clients. Each is loaded when it is first asked for: `--help` loads none, and few commands need many. */
-export function createClients({ region, profile }: Pick<PlaceFlags, 'region' | 'profile'>) {
+/**
+ * The SDK's clients. Each is loaded when it is first asked for: `--help` loads none, and few commands need many.
+ *
+ * @param signal Ends what is still under way: nothing that hangs keeps the program.
+ */
+export function createClients({ region, profile }: Pick<PlaceFlags, 'region' | 'profile'>, signal?: AbortSignal) {
   // The AWS CLI reads AWS_DEFAULT_REGION too; the SDK for JavaScript does not.
   const where = region ?? process.env['AWS_REGION'] ?? process.env['AWS_DEFAULT_REGION'];
   const settings = (requestTimeout = REQUEST_TIMEOUT_MILLISECONDS) => ({
@@ -22,10 +26,10 @@ export function createClients({ region, profile }: Pick<PlaceFlags, 'region' | '
       throwOnRequestTimeout: true,
     },
   });
-  const once = <T>(make: () => Promise<T>) => {
+  const once = <T extends Client>(make: () => Promise<T>) => {
     let made: Promise<T> | undefined;
     return () => {
-      made ??= make();
+      made ??= make().then((client) => (signal ? endedBy(client, signal) : client));
       return made;
     };
   };
@@ -46,4 +50,21 @@ export function createClients({ region, profile }: Pick<PlaceFlags, 'region' | '
       async () => new (await import('@aws-sdk/client-sqs')).SQS({ ...settings(), useQueueUrlAsEndpoint: false }),
     ),
   };
+}
+
+/** What all clients of the SDK have. */
+interface Client {
+  readonly config: {
+    readonly requestHandler: {
+      handle(request: never, options?: { readonly abortSignal?: AbortSignal }): Promise<unknown>;
+    };
+  };
+}
+
+/** Has every request of a client end with the signal, which the SDK takes from each call alone. */
+function endedBy<T extends Client>(client: T, abortSignal: AbortSignal): T {
+  const { requestHandler } = client.config;
+  const handle = requestHandler.handle.bind(requestHandler);
+  requestHandler.handle = (request, options) => handle(request, { ...options, abortSignal });
+  return client;
 }

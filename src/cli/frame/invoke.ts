@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { awsFailure } from '../../shared/aws-failure.ts';
 import type { CheckReport, Which, WhichCertificate } from '../../shared/check-report.ts';
 import { CHECK_PACE_SECONDS } from '../../shared/check-report.ts';
 import { parseJson } from '../../shared/json.ts';
@@ -49,7 +50,9 @@ export async function invoke(clients: Clients, functionName: string, event: obje
   const answer = await (await clients.lambda())
     .invoke({ FunctionName: functionName, Payload: JSON.stringify(event) })
     .catch((error: unknown) => {
-      throw asCliFailure(error, 'lambda:InvokeFunction');
+      throw awsFailure(error).name === 'TooManyRequestsException'
+        ? throttled(functionName)
+        : asCliFailure(error, 'lambda:InvokeFunction');
     });
   const payload = parseJson(Buffer.from(answer.Payload ?? []).toString());
   if (answer.FunctionError === undefined) return payload;
@@ -58,9 +61,28 @@ export async function invoke(clients: Clients, functionName: string, event: obje
   if (typeof errorType === 'string' && /^[A-Z_]{3,60}$/.test(errorType) && typeof errorMessage === 'string') {
     throw failure(errorType, errorMessage.slice(0, 1_000), `docs/runbook.md, section ${errorType}.`);
   }
+  const ending =
+    typeof errorType === 'string' && /^(Runtime|Sandbox)\.\w{1,40}$/.test(errorType) ? errorType : undefined;
   throw failure(
     'FUNCTION_FAILED',
-    `The function ${functionName} ended without an answer.`,
-    'Look at its log (d1-token logs): it may not start, or was cut off.',
+    `The function ${functionName} ended without an answer${ending === undefined ? '' : ` (${ending})`}.`,
+    remedies.get(ending ?? '') ?? 'Look at its log (d1-token logs): it may not start, or was cut off.',
   );
 }
+
+/** What Lambda calls the endings of a function that ran out of something (AWS Lambda Developer Guide, "Troubleshoot"). */
+const remedies: ReadonlyMap<string, string> = new Map([
+  [
+    'Sandbox.Timedout',
+    'It was cut off: raise timeoutSeconds in infra/params.yml, or find what is slow (d1-token logs).',
+  ],
+  ['Runtime.OutOfMemory', 'Raise memoryMegabytes in infra/params.yml, and deploy.'],
+  ['Runtime.ExitError', 'Its process died, of too little memory for one: look at its log, and raise memoryMegabytes.'],
+]);
+
+const throttled = (functionName: string) =>
+  failure(
+    'FUNCTION_THROTTLED',
+    `Lambda does not run ${functionName}: all that its concurrency allows is in use, or nothing is allowed.`,
+    'Look at the function\'s concurrency: 0 is somebody\'s doing ("Throttle" in the console), else raise reservedConcurrency.',
+  );

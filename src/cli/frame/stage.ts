@@ -31,6 +31,8 @@ export interface FunctionConfiguration {
   readonly role: string;
   readonly state: string;
   readonly lastUpdate: string;
+  /** After which Lambda cuts an invocation off; 3 is its own default. */
+  readonly timeoutSeconds: number;
   readonly environment: Readonly<Record<string, string>>;
 }
 
@@ -88,6 +90,7 @@ export async function readFunction(clients: Clients, stack: Stack): Promise<Func
       role: found.Role ?? '',
       state: found.State ?? 'Active',
       lastUpdate: found.LastUpdateStatus ?? 'Successful',
+      timeoutSeconds: found.Timeout ?? 3,
       environment: found.Environment?.Variables ?? {},
     };
   } catch (error) {
