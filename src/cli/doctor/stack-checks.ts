@@ -151,15 +151,19 @@ export const stackChecks: readonly Check<Found>[] = [
     run(found) {
       const { environment } = need(found, 'configuration');
       const stack = need(found, 'stack');
+      const other = keyAt(stack, otherPlace(activePlace(stack)));
       const wanted = {
         D1_KEY_ID: output(stack, 'SigningKeyId'),
         D1_SIGNING_KEY_ID: output(stack, 'SigningKeyArn'),
         D1_TOKEN_SECRET_ID: output(stack, 'TokenSecretArn'),
         D1_CLIENT_CERTIFICATE_SECRET_ID: output(stack, 'ClientCertificateSecretArn'),
+        D1_STAGE: found.stage,
+        D1_NEXT_KEY_ID: other?.kid ?? '',
+        D1_NEXT_SIGNING_KEY_ID: other?.arn ?? '',
       };
       const wrong = Object.entries(wanted).filter(
         // An ARN, or the name in it: what names the same secret is no change.
-        ([name, value]) => environment[name] !== value && !value.includes(`:secret:${environment[name]}-`),
+        ([name, value]) => (environment[name] ?? '') !== value && !value.includes(`:secret:${environment[name]}-`),
       );
       if (wrong.length > 0) {
         const names = wrong.map(([name]) => name).join(', ');
