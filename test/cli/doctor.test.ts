@@ -77,6 +77,7 @@ describe('the doctor', () => {
     expect(run.stdout).toContain('NO_ANSWER: lambda:InvokeFunction has not answered for 4 s.');
     expect(run.stdout).toContain('Begin with "The function answers to a check" (check): NO_ANSWER.');
     expect(run.stdout).toMatch(/✓ The alarms are there/);
+    expect(run.stdout).toMatch(/- \d+ checks: not checked, see check: check\.signing_key, .*, token\.writes\n/);
     expect((await bank.run(['doctor', '--stage', STAGE, '--timeout', '0'])).code).toBe(2);
   });
 
@@ -134,6 +135,11 @@ describe('checks', () => {
     );
     expect((await made).map(({ check }) => check)).toEqual(['slow', 'after', 'beside']);
     expect(began).toEqual(['slow', 'beside', 'after']);
+  });
+
+  it('tell the time that was measured where they were made', async () => {
+    const run = () => ({ outcome: 'ok', milliseconds: 7 }) as const;
+    expect(await runChecks([{ id: 'far', title: '', needs: [], run }], {})).toMatchObject([{ milliseconds: 7 }]);
   });
 
   it.each([

@@ -8,6 +8,10 @@ import { checks, preliminary } from './checks.ts';
 import type { Found } from './found.ts';
 import { outcomeOf, runChecks } from './run-checks.ts';
 
+const SAY_SO_MILLISECONDS = 5_000;
+/** So many lines in a row that were not made for one cause are told as one. */
+const LONG_ROW = 4;
+
 export interface DoctorFlags extends PlaceFlags {
   readonly exchange?: boolean;
   readonly timeout?: number;
@@ -20,13 +24,20 @@ export async function doctor(this: Context, flags: DoctorFlags): Promise<void> {
     const clients = createClients(flags, end.signal);
     const found: Found = { clients, stage: flags.stage, exchange: flags.exchange, progress, now: Date.now };
     const began = performance.now();
+    let made = 0;
+    // A person sees each line when it is known, and what the next one waits for.
+    const waiting = setInterval(() => progress(`Waiting for "${checks[made]?.title}".`), SAY_SO_MILLISECONDS);
+    const page = createPage(style, (text) => {
+      if (!flags.json) stdout.write(`${text}\n`);
+    });
     const lines = await runChecks(checks, found, {
-      // A person sees each line when it is known: where something hangs, that is what the eye is on.
       onLine: (line) => {
-        if (!flags.json) for (const text of told(line, style)) stdout.write(`${text}\n`);
+        made += 1;
+        page.add(line);
       },
       timeoutSeconds: flags.timeout,
-    });
+    }).finally(() => clearInterval(waiting));
+    page.end();
     end.abort();
     if (found.account !== undefined) place.account = found.account;
     if (found.region !== undefined) place.region = found.region;
@@ -53,7 +64,28 @@ export const firstOf = (lines: readonly CheckLine[]): CheckLine | undefined =>
   lines.find(({ outcome }) => outcome === 'no_access' || outcome === 'unknown') ??
   lines.find(({ outcome }) => outcome === 'attention');
 
-function told({ title, outcome, milliseconds, what, remedy, error_code, because }: CheckLine, style: Style): string[] {
+/** The lines as a person reads them; a row of those that were not made for one cause is one line. */
+function createPage(style: Style, write: (text: string) => void) {
+  let skipped: CheckLine[] = [];
+  const end = () => {
+    const [first] = skipped;
+    if (skipped.length >= LONG_ROW) {
+      const names = skipped.map(({ check }) => check).join(', ');
+      write(`- ${style.dim(`${skipped.length} checks: not checked, see ${first?.because}: ${names}`)}`);
+    } else {
+      for (const { title, because } of skipped) write(`- ${style.dim(`${title}: not checked, see ${because}`)}`);
+    }
+    skipped = [];
+  };
+  const add = (line: CheckLine) => {
+    if (line.because !== skipped[0]?.because) end();
+    if (line.outcome === 'not_checked') skipped.push(line);
+    else for (const text of told(line, style)) write(text);
+  };
+  return { add, end };
+}
+
+function told({ title, outcome, milliseconds, what, remedy, error_code }: CheckLine, style: Style): string[] {
   const mark = {
     ok: style.good('✓'),
     attention: style.warn('!'),
@@ -62,7 +94,6 @@ function told({ title, outcome, milliseconds, what, remedy, error_code, because 
     unknown: style.warn('?'),
     not_checked: style.dim('-'),
   }[outcome];
-  if (outcome === 'not_checked') return [`${mark} ${style.dim(`${title}: not checked, see ${because}`)}`];
   const line = `${mark} ${title} ${style.dim(`${milliseconds} ms`)}`;
   return outcome === 'ok' ? [line] : [line, `    ${error_code}: ${what}`, `    ${remedy}`];
 }

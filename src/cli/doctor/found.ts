@@ -67,9 +67,10 @@ export const attention = (code: string, what: string, remedy: string): Finding =
 /** What the function has found at one of its steps, as the doctor's own finding. */
 export function stepFinding(found: Found, name: CheckStepName): Finding {
   const step = need(found, 'report').steps.find((one) => one.step === name);
-  if (step?.outcome === 'ok') return ok(step.facts);
+  if (step?.outcome === 'ok') return { ...ok(step.facts), milliseconds: step.milliseconds };
   if (step?.outcome === 'failed') {
-    return { outcome: 'failed', code: step.error_code, what: step.what, remedy: step.remedy, facts: step.facts };
+    const { error_code: code, what, remedy, facts, milliseconds } = step;
+    return { outcome: 'failed', code, what, remedy, facts, milliseconds };
   }
   return ok({ not_wanted: true });
 }

@@ -3,15 +3,14 @@ import type { CheckLine, CheckOutcome, Facts } from '../frame/document.ts';
 import type { Outcome } from '../frame/exit-code.ts';
 
 /** What a check has found. */
-export type Finding =
-  | { readonly outcome: 'ok'; readonly facts?: Facts }
-  | {
-      readonly outcome: 'attention' | 'failed';
-      readonly code: string;
-      readonly what: string;
-      readonly remedy: string;
-      readonly facts?: Facts;
-    };
+export type Finding = {
+  readonly facts?: Facts;
+  /** How long it took where it was found, when that was not here. */
+  readonly milliseconds?: number;
+} & (
+  | { readonly outcome: 'ok' }
+  | { readonly outcome: 'attention' | 'failed'; readonly code: string; readonly what: string; readonly remedy: string }
+);
 
 /** One check of the doctor: `F` is what the checks find out for each other. */
 export interface Check<F> {
@@ -80,11 +79,15 @@ async function make<F>(
   timeoutSeconds: number | undefined,
 ): Promise<CheckLine> {
   const began = performance.now();
-  const line = (outcome: CheckOutcome, facts: Facts, why?: { code: string; what: string; remedy: string }) => ({
+  const line = (
+    outcome: CheckOutcome,
+    { facts = {}, milliseconds }: Pick<Finding, 'facts' | 'milliseconds'>,
+    why?: { code: string; what: string; remedy: string },
+  ) => ({
     check: id,
     title,
     outcome,
-    milliseconds: Math.round(performance.now() - began),
+    milliseconds: milliseconds ?? Math.round(performance.now() - began),
     facts,
     error_code: why?.code ?? null,
     what: why?.what ?? null,
@@ -96,7 +99,7 @@ async function make<F>(
   const timer = setTimeout(() => hung.reject(silent(action ?? 'the call to AWS', seconds)), seconds * 1000);
   try {
     const finding = await Promise.race([run(found), hung.promise]);
-    return line(finding.outcome, finding.facts ?? {}, finding.outcome === 'ok' ? undefined : finding);
+    return line(finding.outcome, finding, finding.outcome === 'ok' ? undefined : finding);
   } catch (thrown) {
     const failure = asCliFailure(thrown, action ?? 'the call to AWS');
     const isOpen = failure.outcome === 'no_access' || failure.outcome === 'unknown';

@@ -169,8 +169,10 @@ export const secretChecks: readonly Check<Found>[] = [
         // Names are Thales's to choose: only where D1 refuses does another name say why.
         return (isRefused ? failed : attention)(
           'CERTIFICATE_OF_ANOTHER',
-          `The certificate's subject is ${subject}.`,
-          `Thales issues one for each issuer (${issuer}) and environment.`,
+          subject.includes(issuer)
+            ? `The client certificate is of ${subject}, and the function is of D1's other environment.`
+            : `The client certificate is of ${subject}, and the function is of issuer ${issuer}.`,
+          'Thales issues one for each issuer and environment: compare issuerId and environment in infra/params.yml with it.',
         );
       }
       return ok({ subject });
@@ -216,7 +218,7 @@ export const secretChecks: readonly Check<Found>[] = [
       ];
       return {
         ...finding,
-        remedy: `${finding.remedy} It was asked with ${asked.join(', ')}; d1-token key export prints the public key that Thales must have under that kid.`,
+        remedy: `${finding.remedy} D1 was asked with ${asked.join(', ')}; d1-token key export prints the public key that Thales must have under that kid.`,
       };
     },
   },
