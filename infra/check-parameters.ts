@@ -1,16 +1,21 @@
 import { numberSettings, textSettings } from '../src/config.ts';
-
-/** What one parameter of infra/params.yml may be. */
-interface Rule {
-  /** Numbers and switches may also come as text, from a command line. A list may come as text with commas. */
-  readonly kind: 'text' | 'number' | 'switch' | 'list';
-  /** Of a list: each of its members. */
-  readonly accepts: (value: string) => boolean;
-  /** In words, for the sentence that stops the packaging. */
-  readonly rule: string;
-}
-
-type Value = string | number | readonly unknown[] | object;
+import { type LandingZone, landingZone } from './check-landing-zone.ts';
+import { consumers } from './consumers.ts';
+import {
+  arnOf,
+  list,
+  logRetention,
+  misplaced,
+  oneOf,
+  onOrOff,
+  orEmpty,
+  orNone,
+  type Rule,
+  read,
+  text,
+  type Value,
+  wholeNumber,
+} from './rules.ts';
 
 /** The part of what osls hands to a file that is a function. */
 export interface Osls {
@@ -35,11 +40,6 @@ const secretName = text(/^[\w/+=.@-]{1,512}$/, 'a secret name: 1-512 of A-Z a-z 
 const existingSecret = orEmpty(arnOf('secretsmanager', 'secret:[\\w/+=.@-]+-\\w{6}', 'the full ARN of a secret'));
 const topic = orNone(arnOf('sns', '[\\w.-]+', 'the ARN of an SNS topic'));
 const principals = 'ARNs of roles or users';
-/** Amazon CloudWatch Logs API Reference, PutRetentionPolicy. */
-const retentions = [
-  1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
-];
-
 /** Every parameter there is; infra/params.yml says what each is for. */
 export const rules: Readonly<Record<string, Rule>> = {
   issuerId: text(textSettings.issuerId.pattern, textSettings.issuerId.rule),
@@ -64,8 +64,11 @@ export const rules: Readonly<Record<string, Rule>> = {
   keyAdministrators: list(
     /^arn:aws[\w-]*:iam::\d{12}:(root|(role|user)\/[\w+=,.@/-]+)$/,
     `${principals}, or an account root`,
+    { takesIntrinsics: true },
   ),
-  certificateReaders: list(/^arn:aws[\w-]*:iam::\d{12}:(role|user)\/[\w+=,.@/-]+$/, principals),
+  certificateReaders: list(/^arn:aws[\w-]*:iam::\d{12}:(role|user)\/[\w+=,.@/-]+$/, principals, {
+    takesIntrinsics: true,
+  }),
   codeSigningConfigArn: orNone(
     arnOf('lambda', 'code-signing-config:csc-\\w{17}', 'the ARN of a Lambda code signing configuration'),
   ),
@@ -78,8 +81,22 @@ export const rules: Readonly<Record<string, Rule>> = {
   timeoutSeconds: wholeNumber(10, 120),
   reservedConcurrency: orNone(wholeNumber(1, 1_000)),
   tracing: oneOf('Active', 'PassThrough'),
-  logRetentionDays: { ...oneOf(...retentions.map(String)), kind: 'number' },
+  logRetentionDays: logRetention,
   logKey: oneOf('aws', 'own'),
+  landingZone: text(/^[\w./-]+\.yml$/, 'the path of a .yml file below this folder'),
+  consumerPrincipals: list(
+    /^(\d{12}|arn:aws[\w-]*:iam::\d{12}:role\/[\w+=,.@/-]+)$/,
+    'accounts (12 digits, in quotes) or ARNs of roles',
+  ),
+  organizationId: orNone(text(/^o-[a-z0-9]{10,32}$/, 'the id of an organisation: o- and 10-32 of a-z 0-9')),
+  // AWS Lambda API Reference, VpcConfig.
+  subnetIds: list(/^subnet-[0-9a-f]{8,17}$/, 'ids of subnets: subnet-…', { atMost: 16 }),
+  securityGroupIds: list(/^sg-[0-9a-f]{8,17}$/, 'ids of security groups: sg-…', { atMost: 5 }),
+  fips: onOrOff(),
+  egressProxy: orNone(
+    text(/^https?:\/\/[A-Za-z0-9.-]+(:\d{1,5})?\/?$/, 'a URL of scheme, host and port, without credentials or path'),
+  ),
+  noProxy: list(/^[A-Za-z0-9.*-]+(:\d{1,5})?$/, 'hosts, `.suffixes` or `*`, each with a port if need be'),
 };
 
 /** Parameters that there were, and what to do instead. */
@@ -92,6 +109,11 @@ const removed: Readonly<Record<string, string>> = {
 
 /** The reserved concurrency of the ticks' own function: one tick may stay for a token that D1 repeats while the next one comes. */
 export const TICKS_AT_ONCE = 2;
+/**
+ * Where both KMS and Secrets Manager have an endpoint with FIPS 140-3 (AWS, "Federal Information Processing Standard").
+ * Elsewhere the SDK makes a name that DNS does not know.
+ */
+const FIPS_REGIONS = /^(us-(east|west)-[12]|ca-(central|west)-1|us-gov-(east|west)-1)$/;
 /** Lambda, Scheduler and EventBridge take names of 64 characters; this is the longest that is put behind the stack's. */
 const LONGEST_NAME = 64;
 const LONGEST_SUFFIX = '-signed-by-another';
@@ -99,6 +121,7 @@ const LONGEST_SUFFIX = '-signed-by-another';
 /**
  * The parameters of the stage that is being packaged, and what follows from them.
  *
+ * @returns Besides, sentences on what the stack can't do for itself and somebody must.
  * @throws WrongParameters that lists every fault at once, each on a line: parameter, value, rule.
  */
 export async function checkedParameters({ resolveVariable, resolveConfigurationProperty }: Osls) {
@@ -113,8 +136,10 @@ export async function checkedParameters({ resolveVariable, resolveConfigurationP
   for (const name of Object.keys(rules)) values.set(name, await resolveVariable(`param:${name}, null`));
   const commandLine = [(await resolveVariable('opt:param, null')) ?? []].flat().map((one) => String(one).split('=')[0]);
   const given = [...Object.keys(stages['default'] ?? {}), ...Object.keys(stages[stage] ?? {}), ...commandLine];
-  const result = check(place, values, new Set(given.filter((name) => name !== undefined)));
-  if ('parameters' in result) return result.parameters;
+  const file = String(values.get('landingZone'));
+  const content = await resolveVariable(`file(${file}), null`);
+  const result = check(place, values, new Set(given.filter((name) => name !== undefined)), content);
+  if ('parameters' in result) return result;
 
   const known = Object.keys(stages).filter((name) => name !== 'default');
   const { faults } = result;
@@ -125,6 +150,7 @@ export async function checkedParameters({ resolveVariable, resolveConfigurationP
 }
 
 /**
+ * @param content What the landing zone's file holds.
  * @param values What each parameter of `rules` is; `undefined` or `null` when the stage does not have it.
  * @param given The names that the file and the command line have: one that nobody reads is a misspelling.
  */
@@ -132,7 +158,8 @@ export function check(
   place: Place,
   values: ReadonlyMap<string, unknown>,
   given: ReadonlySet<string> = new Set(),
-): { parameters: Record<string, Value> } | { faults: string[] } {
+  content?: unknown,
+): { parameters: Record<string, Value | null>; notices: string[] } | { faults: string[] } {
   const parameters: Record<string, Value> = {};
   const faults: string[] = [];
   for (const [name, rule] of Object.entries(rules)) {
@@ -146,33 +173,20 @@ export function check(
       faults.push(`parameter ${name} is not known; check its spelling in default, ${place.stage} and --param`);
     }
   }
-  faults.push(...contradictions(parameters, place));
-  return faults.length > 0 ? { faults } : { parameters: { ...parameters, ...derived(parameters) } };
-}
-
-function read({ kind, accepts, rule }: Rule, value: unknown): { value: Value } | { fault: string } {
-  if (value === undefined) return { fault: `is missing; it must be ${rule}` };
-  if (kind === 'list') {
-    const members = typeof value === 'string' ? value.split(',').filter(Boolean) : value;
-    if (!Array.isArray(members)) return { fault: `is "${show(value)}"; it must be a list of ${rule}` };
-    const wrong = members.find((member) => !(isIntrinsic(member) || (typeof member === 'string' && accepts(member))));
-    if (wrong !== undefined) return { fault: `has "${show(wrong)}" in it; it must be a list of ${rule}` };
-    return { value: members };
+  if (
+    /alias\/aws\//.test(String(values.get('existingSecretsKeyArn'))) &&
+    hasMembers(parameters, 'consumerPrincipals')
+  ) {
+    faults.push(
+      'parameter existingSecretsKeyArn is a key that AWS manages, and no other account can use one; with consumerPrincipals it must be a key of your own',
+    );
   }
-  if (typeof value === 'object') return { fault: `is ${show(value)}; it must be text: ${rule}` };
-  if (kind === 'text' && typeof value !== 'string') {
-    return { fault: `is the ${typeof value} ${value} for YAML, which may not be what was written; put it in quotes` };
-  }
-  if (!accepts(String(value))) return { fault: `is "${value}"; it must be ${rule}` };
-  // CloudFormation's parameters are texts; numbers stay numbers for the properties of the function.
-  return { value: typeof value === 'number' ? value : String(value) };
+  const { faults: ofLandingZone, ...zone } = landingZone(String(values.get('landingZone')), content, place.region);
+  faults.push(...contradictions(parameters, place), ...network(parameters, place), ...ofLandingZone);
+  if (faults.length > 0) return { faults };
+  const all = { ...parameters, ...zone.values };
+  return { parameters: { ...all, ...derived(all, zone, place) }, notices: notices(parameters) };
 }
-
-/** The account's own ARN can't be written down for all stages; CloudFormation knows it. */
-const isIntrinsic = (value: unknown): value is object =>
-  typeof value === 'object' && value !== null && Object.keys(value).join() === 'Fn::Sub';
-
-const show = (value: unknown): string => (typeof value === 'object' ? JSON.stringify(value) : String(value));
 
 /** Parameters that are right by themselves, and not together or not here. */
 function contradictions(parameters: Readonly<Record<string, Value>>, { stage, region, service }: Place): string[] {
@@ -196,18 +210,18 @@ function contradictions(parameters: Readonly<Record<string, Value>>, { stage, re
       faults.push(`parameter ${name} is none; with onboarded: true its alarms must reach somebody`);
     }
   }
-  if (Array.isArray(parameters['keyAdministrators']) && parameters['keyAdministrators'].length === 0) {
+  if ((parameters['organizationId'] ?? 'none') !== 'none' && isEmpty(parameters, 'consumerPrincipals')) {
+    faults.push(
+      'parameter organizationId is given, and consumerPrincipals is empty; it binds only whom that list names',
+    );
+  }
+  if (isEmpty(parameters, 'keyAdministrators')) {
     faults.push('parameter keyAdministrators is an empty list; a key that nobody administers can never be changed');
   }
   for (const [name, value] of Object.entries(parameters)) {
     for (const arn of [value].flat()) {
-      if (typeof arn !== 'string' || !arn.startsWith('arn:')) continue;
-      const [, partition, , where] = arn.split(':');
-      if (partition !== partitionOf(region)) {
-        faults.push(`parameter ${name} is of partition ${partition}; ${region} is in ${partitionOf(region)}`);
-      } else if (where && where !== region) {
-        faults.push(`parameter ${name} is of Region ${where}; the stack is in ${region}`);
-      }
+      const fault = misplaced(arn, region);
+      if (fault !== undefined) faults.push(`parameter ${name} ${fault}`);
     }
   }
   if (!/^[A-Za-z0-9-]+$/.test(stage)) {
@@ -223,56 +237,83 @@ function contradictions(parameters: Readonly<Record<string, Value>>, { stage, re
   return faults;
 }
 
-/** AWS General Reference, "Amazon Resource Names". */
-function partitionOf(region: string): string {
-  const others = { 'cn-': 'aws-cn', 'us-gov-': 'aws-us-gov', 'us-iso-': 'aws-iso', 'us-isob-': 'aws-iso-b' };
-  return Object.entries(others).find(([prefix]) => region.startsWith(prefix))?.[1] ?? 'aws';
+/** Unlike one that is wrong: that has a sentence already. */
+const isEmpty = (parameters: Readonly<Record<string, Value>>, name: string): boolean =>
+  Array.isArray(parameters[name]) && parameters[name].length === 0;
+const hasMembers = (parameters: Readonly<Record<string, Value>>, name: string): boolean =>
+  Array.isArray(parameters[name]) && parameters[name].length > 0;
+
+/** The same for how the functions reach AWS and D1. */
+function network(parameters: Readonly<Record<string, Value>>, { region }: Place): string[] {
+  const faults: string[] = [];
+  const inVpc = ['subnetIds', 'securityGroupIds'] as const;
+  for (const [one, other] of [inVpc, inVpc.toReversed()] as const) {
+    if (one && other && hasMembers(parameters, one) && isEmpty(parameters, other)) {
+      faults.push(`parameter ${other} is empty; with ${one} it must have at least one`);
+    }
+  }
+  if (parameters['fips'] === 'true' && !FIPS_REGIONS.test(region)) {
+    faults.push(`parameter fips is true; in ${region} KMS and Secrets Manager do not both have a FIPS endpoint`);
+  }
+  if (hasMembers(parameters, 'noProxy') && parameters['egressProxy'] === 'none') {
+    faults.push('parameter noProxy has hosts in it, and egressProxy is none; there is nothing to go around');
+  }
+  return faults;
+}
+
+/** What a stack that uses existing things leaves to their owner. */
+function notices(parameters: Readonly<Record<string, Value>>): string[] {
+  if (!hasMembers(parameters, 'consumerPrincipals')) return [];
+  const untouched = [
+    [
+      'existingSecretsKeyArn',
+      'ConsumersDecryptToken; the key must be your own, because no other account can use one that AWS manages',
+    ],
+    ['existingTokenSecretArn', 'ConsumersReadToken'],
+  ];
+  return untouched
+    .filter(([name = '']) => parameters[name] !== '')
+    .map(([name, what]) => `The policy of ${name} is yours: add the statement ${what} (docs/landing-zone.md)`);
 }
 
 const noValue = { Ref: 'AWS::NoValue' };
 
 /** What the template can't work out for itself. */
-function derived(parameters: Readonly<Record<string, Value>>): Record<string, Value> {
-  const readers = [parameters['certificateReaders'] ?? []].flat();
+function derived(
+  parameters: Readonly<Record<string, Value>>,
+  { values, tags }: LandingZone,
+  { service, stage }: Place,
+): Record<string, Value | null> {
+  const listOf = (name: string) => [parameters[name] ?? []].flat();
+  const readers = listOf('certificateReaders');
+  const organizationId = String(parameters['organizationId']);
+  const outside = consumers(listOf('consumerPrincipals').map(String), readers, organizationId);
   const reserves = parameters['reservedConcurrency'] !== 'none';
+  const orNoValue = (name: string) => ({ [name]: values[name] ?? noValue });
   return {
     mayReadCertificate: [{ 'Fn::GetAtt': ['BrokerRole', 'Arn'] }, ...readers],
     hasCertificateReaders: String(readers.length > 0),
     ticksReservedConcurrency: reserves ? TICKS_AT_ONCE : noValue,
     ...(!reserves && { reservedConcurrency: noValue }),
     ...(parameters['codeSigningConfigArn'] === 'none' && { codeSigningConfigArn: noValue }),
+    consumers: outside,
+    hasConsumers: String(outside.principals.length > 0),
+    hasConsumersOfCertificate: String(outside.certificatePrincipals.length > 0),
+    // CloudFormation takes a list as one text.
+    subnetIds: listOf('subnetIds').join(','),
+    securityGroupIds: listOf('securityGroupIds').join(','),
+    noProxy: listOf('noProxy').join(','),
+    tags: { service, stage, ...tags },
+    ...orNoValue('permissionsBoundary'),
+    ...orNoValue('rolePath'),
+    ...orNoValue('brokerRoleName'),
+    ...orNoValue('schedulerRoleName'),
+    // A bucket of the bank's own has its own settings.
+    deploymentBucket: values['artifactBucket']
+      ? { name: values['artifactBucket'] }
+      : { blockPublicAccess: true, serverSideEncryption: 'AES256' },
+    // Without the key, what somebody has set by hand stays.
+    terminationProtection:
+      values['terminationProtection'] === undefined ? null : values['terminationProtection'] === 'true',
   };
-}
-
-function text(pattern: RegExp, rule: string): Rule {
-  return { kind: 'text', accepts: (value) => pattern.test(value), rule };
-}
-
-function list(pattern: RegExp, rule: string): Rule {
-  return { ...text(pattern, rule), kind: 'list' };
-}
-
-function oneOf(...values: readonly string[]): Rule {
-  return { kind: 'text', accepts: (value) => values.includes(value), rule: `one of ${values.join(', ')}` };
-}
-
-function onOrOff(): Rule {
-  return { ...oneOf('true', 'false'), kind: 'switch' };
-}
-
-function wholeNumber(minimum: number, maximum: number): Rule {
-  const accepts = (value: string) => /^\d{1,9}$/.test(value) && Number(value) >= minimum && Number(value) <= maximum;
-  return { kind: 'number', accepts, rule: `a whole number, ${minimum}-${maximum}` };
-}
-
-function orEmpty({ kind, accepts, rule }: Rule): Rule {
-  return { kind, accepts: (value) => value === '' || accepts(value), rule: `${rule}, or empty` };
-}
-
-function orNone({ kind, accepts, rule }: Rule): Rule {
-  return { kind, accepts: (value) => value === 'none' || accepts(value), rule: `${rule}, or \`none\`` };
-}
-
-function arnOf(service: string, resource: string, rule: string): Rule {
-  return text(new RegExp(`^arn:aws[\\w-]*:${service}:[a-z0-9-]+:\\d{12}:${resource}$`), rule);
 }

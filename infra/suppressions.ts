@@ -40,7 +40,7 @@ export const suppressions: readonly Suppression[] = [
     tool: 'checkov',
     rule: 'CKV_AWS_117',
     resources: functions,
-    reason: 'Nothing of the bank\'s network is needed: docs/deploy.md, "Inside a VPC", says how if a rule demands one.',
+    reason: "Nothing of the bank's network is needed; docs/landing-zone.md says how if a rule demands subnets.",
   },
   {
     tool: 'checkov',

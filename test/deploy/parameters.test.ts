@@ -35,6 +35,14 @@ const good: Readonly<Record<string, unknown>> = {
   tracing: 'PassThrough',
   logRetentionDays: 90,
   logKey: 'aws',
+  landingZone: 'infra/landing-zone.yml',
+  consumerPrincipals: [],
+  organizationId: 'none',
+  subnetIds: [],
+  securityGroupIds: [],
+  fips: false,
+  egressProxy: 'none',
+  noProxy: [],
 };
 
 const place = { stage: 'production', region: 'eu-west-1', service: 'd1-token-broker' };
@@ -43,24 +51,30 @@ const topics = {
   warningTopicArn: 'arn:aws:sns:eu-west-1:111122223333:warning',
 };
 /** What CloudFormation's parameters get for a switch. */
-const switches = { onboarded: 'false', compositeAlarm: 'false', dashboard: 'false' };
+const switches = { onboarded: 'false', compositeAlarm: 'false', dashboard: 'false', fips: 'false' };
 const noValue = { Ref: 'AWS::NoValue' };
+const ownAccount = { Ref: 'AWS::AccountId' };
 const brokerRole = { 'Fn::GetAtt': ['BrokerRole', 'Arn'] };
 
 function faultsOf(
   changes: Readonly<Record<string, unknown>>,
   given: readonly string[] = [],
   where: Partial<typeof place> = {},
+  landingZone?: unknown,
 ): readonly string[] {
-  const result = check({ ...place, ...where }, new Map(Object.entries({ ...good, ...changes })), new Set(given));
+  const values = new Map(Object.entries({ ...good, ...changes }));
+  const result = check({ ...place, ...where }, values, new Set(given), landingZone);
   return 'faults' in result ? result.faults : [];
 }
 
-function accepted(changes: Readonly<Record<string, unknown>> = {}): Readonly<Record<string, unknown>> {
-  const result = check(place, new Map(Object.entries({ ...good, ...changes })));
+function checked(changes: Readonly<Record<string, unknown>> = {}, landingZone?: unknown) {
+  const result = check(place, new Map(Object.entries({ ...good, ...changes })), new Set(), landingZone);
   if ('faults' in result) throw new Error(result.faults.join('. '));
-  return result.parameters;
+  return result;
 }
+
+const accepted = (...args: Parameters<typeof checked>): Readonly<Record<string, unknown>> =>
+  checked(...args).parameters;
 
 describe('parameters', () => {
   test('that keep the rules pass; switches become text for CloudFormation, numbers stay numbers', () => {
@@ -71,6 +85,28 @@ describe('parameters', () => {
       mayReadCertificate: [brokerRole],
       hasCertificateReaders: 'false',
       ticksReservedConcurrency: 2,
+      // Nothing of a landing zone.
+      consumers: {
+        principals: [],
+        certificatePrincipals: [],
+        tokenAccounts: ownAccount,
+        certificateAccounts: ownAccount,
+        organization: noValue,
+        onlyInOrganization: noValue,
+        permissions: { Resources: {} },
+      },
+      hasConsumers: 'false',
+      hasConsumersOfCertificate: 'false',
+      subnetIds: '',
+      securityGroupIds: '',
+      noProxy: '',
+      tags: { service: 'd1-token-broker', stage: 'production' },
+      permissionsBoundary: noValue,
+      rolePath: noValue,
+      brokerRoleName: noValue,
+      schedulerRoleName: noValue,
+      deploymentBucket: { blockPublicAccess: true, serverSideEncryption: 'AES256' },
+      terminationProtection: null,
     });
   });
 
@@ -105,6 +141,13 @@ describe('parameters', () => {
     ['refreshWindowSeconds', 900],
     ['logRetentionDays', 31],
     ['logKey', 'mine'],
+    ['landingZone', '/etc/zone.json'],
+    ['organizationId', 'the-bank'],
+    ['organizationId', 'o-short'],
+    ['fips', 'yes'],
+    ['egressProxy', 'proxy.bank.example:3128'],
+    ['egressProxy', 'http://proxy.bank.example:3128/path'],
+    ['egressProxy', 'socks5://proxy.bank.example'],
   ])('%s must not be %s', (name, value) => {
     expect(faultsOf({ [name]: value })).toEqual([
       expect.stringContaining(`parameter ${name} is "${value}"; it must be `),
@@ -233,6 +276,220 @@ describe('a list', () => {
   });
 });
 
+describe('consumers in other accounts', () => {
+  const account = '222233334444';
+  const role = 'arn:aws:iam::333344445555:role/payments';
+
+  test.each([
+    [222233334444, 'an account that YAML takes for a number, and would take the zeros off'],
+    ['22223333444', 'eleven digits'],
+    ['arn:aws:iam::222233334444:user/alice', 'a user: people are no consumers'],
+    ['arn:aws:iam::2222:role/payments', 'no account'],
+    ['*', 'everybody'],
+  ] as const)('are not %s: %s', (principal, _why) => {
+    expect(faultsOf({ consumerPrincipals: [principal] })).toEqual([
+      `parameter consumerPrincipals has "${principal}" in it; it must be a list of accounts (12 digits, in quotes) or ARNs of roles`,
+    ]);
+  });
+
+  test('are of this partition', () => {
+    expect(faultsOf({ consumerPrincipals: [role] }, [], { region: 'us-gov-west-1' })).toEqual([
+      'parameter consumerPrincipals is of partition aws; us-gov-west-1 is in aws-us-gov',
+    ]);
+  });
+
+  test('are let in with their accounts; who reads the certificate is one of certificateReaders besides', () => {
+    const certificateReaders = ['arn:aws:iam::111122223333:role/own', role];
+    const { consumers, hasConsumers, hasConsumersOfCertificate, mayReadCertificate } = accepted({
+      consumerPrincipals: [account, role],
+      certificateReaders,
+    });
+    expect({ hasConsumers, hasConsumersOfCertificate }).toEqual({
+      hasConsumers: 'true',
+      hasConsumersOfCertificate: 'true',
+    });
+    expect(mayReadCertificate).toEqual([brokerRole, ...certificateReaders]);
+    expect(consumers).toMatchObject({
+      principals: [{ 'Fn::Sub': `arn:\${AWS::Partition}:iam::${account}:root` }, role],
+      tokenAccounts: [ownAccount, account, '333344445555'],
+      certificatePrincipals: [role],
+      certificateAccounts: [ownAccount, '333344445555'],
+    });
+  });
+
+  const permissions = (changes: Readonly<Record<string, unknown>>) =>
+    (accepted(changes)['consumers'] as { permissions: { Resources: Record<string, { Properties: object }> } })
+      .permissions.Resources;
+
+  test('may invoke the broker by a permission each, whose name does not change with the order', () => {
+    const one = permissions({ consumerPrincipals: [account, role] });
+    expect(Object.values(one).map(({ Properties }) => Properties)).toEqual([
+      expect.objectContaining({ Action: 'lambda:InvokeFunction', Principal: account }),
+      expect.objectContaining({ Action: 'lambda:InvokeFunction', Principal: role }),
+    ]);
+    expect(permissions({ consumerPrincipals: [role, account] })).toEqual(one);
+  });
+
+  test('may be bound to the organisation', () => {
+    const organizationId = 'o-exampleorgid';
+    const changes = { consumerPrincipals: [account], organizationId };
+    expect(Object.values(permissions(changes))[0]?.Properties).toMatchObject({ PrincipalOrgID: organizationId });
+    expect(accepted(changes)['consumers']).toMatchObject({ organization: organizationId });
+    expect(faultsOf({ organizationId })).toEqual([
+      'parameter organizationId is given, and consumerPrincipals is empty; it binds only whom that list names',
+    ]);
+  });
+
+  test('need a key that can be shared', () => {
+    const managed = 'arn:aws:kms:eu-west-1:111122223333:alias/aws/secretsmanager';
+    expect(faultsOf({ consumerPrincipals: [account], existingSecretsKeyArn: managed })).toEqual([
+      expect.stringContaining('it must be the ARN of a KMS key, not of an alias'),
+      'parameter existingSecretsKeyArn is a key that AWS manages, and no other account can use one; with consumerPrincipals it must be a key of your own',
+    ]);
+  });
+
+  test('whose key or secret exists already get a sentence on what its owner must add', () => {
+    const existing = { existingSecretsKeyArn: key, existingTokenSecretArn: secret };
+    expect(checked({ consumerPrincipals: [account], ...existing }).notices).toEqual([
+      'The policy of existingSecretsKeyArn is yours: add the statement ConsumersDecryptToken; the key must be your own, because no other account can use one that AWS manages (docs/landing-zone.md)',
+      'The policy of existingTokenSecretArn is yours: add the statement ConsumersReadToken (docs/landing-zone.md)',
+    ]);
+    expect(checked(existing).notices).toEqual([]);
+    expect(checked({ consumerPrincipals: [account] }).notices).toEqual([]);
+  });
+});
+
+describe('the network', () => {
+  const subnetIds = ['subnet-0123456789abcdef0', 'subnet-0fedcba9876543210'];
+  const securityGroupIds = ['sg-0123456789abcdef0'];
+
+  test('is subnets and security groups, never one without the other', () => {
+    expect(accepted({ subnetIds, securityGroupIds })).toMatchObject({
+      subnetIds: subnetIds.join(','),
+      securityGroupIds: 'sg-0123456789abcdef0',
+    });
+    expect(faultsOf({ subnetIds })).toEqual([
+      'parameter securityGroupIds is empty; with subnetIds it must have at least one',
+    ]);
+    expect(faultsOf({ securityGroupIds })).toEqual([
+      'parameter subnetIds is empty; with securityGroupIds it must have at least one',
+    ]);
+  });
+
+  test('has ids as AWS makes them, and no more than Lambda takes', () => {
+    expect(faultsOf({ subnetIds: ['private-a'], securityGroupIds })).toEqual([
+      'parameter subnetIds has "private-a" in it; it must be a list of ids of subnets: subnet-…',
+    ]);
+    const many = Array.from({ length: 6 }, (_, index) => `sg-0123456789abcdef${index}`);
+    expect(faultsOf({ subnetIds, securityGroupIds: many })).toEqual([
+      'parameter securityGroupIds has 6 members; AWS Lambda takes 5',
+    ]);
+  });
+
+  test.each(['us-east-1', 'us-west-2', 'ca-central-1', 'us-gov-west-1'])('has FIPS endpoints in %s', (region) => {
+    expect(faultsOf({ fips: true }, [], { region })).toEqual([]);
+  });
+
+  test.each(['eu-west-1', 'ap-southeast-1', 'cn-north-1'])('has none in %s', (region) => {
+    expect(faultsOf({ fips: true }, [], { region })).toEqual([
+      `parameter fips is true; in ${region} KMS and Secrets Manager do not both have a FIPS endpoint`,
+    ]);
+  });
+
+  test.each(['http://proxy.bank.example:3128', 'https://10.0.0.1', 'http://proxy:8080/'])(
+    'may lead through %s',
+    (egressProxy) => {
+      expect(accepted({ egressProxy, noProxy: '.amazonaws.com,localhost:8080' })).toMatchObject({
+        egressProxy,
+        noProxy: '.amazonaws.com,localhost:8080',
+      });
+    },
+  );
+
+  test("has no proxy's credentials in the configuration, and a refusal does not repeat them", () => {
+    const [fault, ...others] = faultsOf({ egressProxy: 'http://broker:pass@word@proxy.bank.example:3128' });
+    expect(others).toEqual([]);
+    expect(fault).toBe(
+      'parameter egressProxy is "http://…@proxy.bank.example:3128"; it must be a URL of scheme, host and port, without credentials or path, or `none`',
+    );
+  });
+
+  test('has nothing to go around without a proxy', () => {
+    expect(faultsOf({ noProxy: ['.amazonaws.com'] })).toEqual([
+      'parameter noProxy has hosts in it, and egressProxy is none; there is nothing to go around',
+    ]);
+    expect(faultsOf({ egressProxy: 'http://proxy:1', noProxy: ['two words'] })).toEqual([
+      expect.stringContaining('parameter noProxy has "two words" in it'),
+    ]);
+  });
+});
+
+describe("a landing zone's file", () => {
+  const boundary = 'arn:aws:iam::111122223333:policy/boundary';
+  const faults = (content: unknown, region = 'eu-west-1') => faultsOf({}, [], { region }, content);
+
+  test.each([[undefined], [null]])('may be absent, or all comments: %s', (content) => {
+    expect(accepted({}, content)).toEqual(accepted());
+  });
+
+  test('gives names, boundary, tags, bucket, retention and protection', () => {
+    const content = {
+      permissionsBoundary: boundary,
+      rolePath: '/payments/',
+      brokerRoleName: 'payments-d1',
+      schedulerRoleName: 'payments-d1-scheduler',
+      tags: { 'cost-center': '4711' },
+      artifactBucket: 'bank-artifacts',
+      logRetentionDays: 365,
+      terminationProtection: true,
+    };
+    const { tags, artifactBucket, ...others } = content;
+    expect(accepted({}, content)).toMatchObject({
+      ...others,
+      tags: { service: 'd1-token-broker', stage: 'production', ...tags },
+      deploymentBucket: { name: artifactBucket },
+    });
+    expect(accepted({}, { terminationProtection: false })).toMatchObject({ terminationProtection: false });
+  });
+
+  test.each([
+    [
+      { permissionBoundary: boundary },
+      /^infra\/landing-zone\.yml has the key permissionBoundary, which is not known; it may have permissionsBoundary, .+, tags$/,
+    ],
+    [
+      { permissionsBoundary: 'boundary' },
+      'infra/landing-zone.yml: permissionsBoundary is "boundary"; it must be the ARN of an IAM policy: arn:aws:iam::111122223333:policy/NAME',
+    ],
+    [
+      { permissionsBoundary: boundary.replace(':aws:', ':aws-cn:') },
+      'infra/landing-zone.yml: permissionsBoundary is of partition aws-cn; eu-west-1 is in aws',
+    ],
+    [{ permissionsBoundary: null }, /: permissionsBoundary is missing; it must be /],
+    [{ rolePath: 'payments' }, /: rolePath is "payments"; it must be a path of IAM, which begins and ends with \/$/],
+    [{ brokerRoleName: 'a role' }, /: brokerRoleName is "a role"; it must be a role name/],
+    [{ brokerRoleName: 'one', schedulerRoleName: 'one' }, /: schedulerRoleName is "one", like brokerRoleName; /],
+    [{ artifactBucket: 'Bank_Artifacts' }, /: artifactBucket is "Bank_Artifacts"; it must be the name of an S3 bucket/],
+    [{ logRetentionDays: 100 }, /: logRetentionDays is "100"; it must be one of 1, 3, /],
+    [{ terminationProtection: 'always' }, /: terminationProtection is "always"; it must be one of true, false$/],
+    [{ tags: 'cost-center' }, 'infra/landing-zone.yml: tags is no list of names with values'],
+    [{ tags: { stage: 'mine' } }, "infra/landing-zone.yml: the tag stage is the stack's own; choose another name"],
+    [{ tags: { 'aws:mine': 'x' } }, /: the tag aws:mine has a name that AWS refuses; /],
+    [{ tags: { 'cost-center': 4711 } }, /: the tag cost-center is 4711; it must be text in quotes/],
+    [
+      { tags: Object.fromEntries(Array.from({ length: 49 }, (_, index) => [`t${index}`, ''])) },
+      /: tags has 49 tags; AWS takes 48 beside the stack's own$/,
+    ],
+    [['permissionsBoundary'], 'infra/landing-zone.yml is no list of keys with values'],
+  ])('is refused with a sentence: %j', (content, sentence) => {
+    expect(faults(content)).toEqual([sentence instanceof RegExp ? expect.stringMatching(sentence) : sentence]);
+  });
+
+  test('is told of all its faults at once, beside those of the parameters', () => {
+    expect(faultsOf({ issuerId: undefined }, [], {}, { rolePath: 'x', artifactBucket: '' })).toHaveLength(3);
+  });
+});
+
 describe('checkedParameters', () => {
   const osls = (
     stage: string,
@@ -245,6 +502,7 @@ describe('checkedParameters', () => {
         'opt:region, self:provider.region': 'eu-west-1',
         'self:service': 'd1-token-broker',
         'opt:param, null': commandLine ?? null,
+        'file(infra/landing-zone.yml), null': { logRetentionDays: 365 },
       };
       return known[variable] ?? values[/^param:(\w+), null$/.exec(variable)?.[1] ?? ''] ?? null;
     },
@@ -252,7 +510,8 @@ describe('checkedParameters', () => {
   });
 
   test('gives what osls has', async () => {
-    expect(await checkedParameters(osls('staging', good))).toMatchObject({ issuerId: 'ISSUER0001', ...switches });
+    const { parameters } = await checkedParameters(osls('staging', good));
+    expect(parameters).toMatchObject({ issuerId: 'ISSUER0001', ...switches, logRetentionDays: 365 });
   });
 
   test('refuses with one line for each fault', async () => {
