@@ -88,6 +88,29 @@ export const deviations = {
     ministack: 'Secrets Manager does not ask KMS.',
     instead: 'Nothing: that the policies grant it, on the key and with the conditions, is checked in the template.',
   },
+  oneAccount: {
+    aws: 'A secret, its key and a function are reached from another account by ARN, when both sides allow it.',
+    ministack: "Each account has a world of its own: another account's secret is not found, whatever its policy says.",
+    instead:
+      "landing-zone.deploy.ts sees that it is so, and asks MiniStack's evaluator of IAM about the packaged policies, with callers of other accounts.",
+  },
+  noVpcNorBoundary: {
+    aws: 'CloudFormation makes a function with the VpcConfig of the template, and a role with its PermissionsBoundary.',
+    ministack: 'It leaves both out: its functions are processes on this machine.',
+    instead: 'Nothing: that the template has them is checked in landing-zone.deploy.ts.',
+  },
+  freeHandForCloudFormation: {
+    aws: 'CloudFormation makes resources with the permissions of whoever deploys.',
+    ministack: 'It asks IAM about the calls to CloudFormation and S3, and not about what CloudFormation then makes.',
+    instead:
+      "infra/deployer-policy.json is compared with the permissions in CloudFormation's own schemas, in landing-zone.deploy.ts.",
+  },
+  fipsWithEndpoint: {
+    aws: 'AWS_USE_FIPS_ENDPOINT leads to an endpoint whose name the SDK knows.',
+    ministack: 'It is an endpoint of its own, and the SDK refuses FIPS together with one.',
+    instead:
+      '`fips` is packaged and linted, and test/aws/fips.test.ts sees which hosts the clients then call. It is not deployed.',
+  },
   noReservedArchitecture: {
     aws: 'The function runs on arm64.',
     ministack: 'It runs as a process on whatever this machine is.',
@@ -123,7 +146,7 @@ export function forMinistack(template: Template): Template {
 /** The policy of a secret as MiniStack can take it: `principalIsSession`. */
 export const policyForMinistack = (policy: string): string =>
   policy
-    .replaceAll(/arn:aws:iam::(\d+):role\/([\w+=,.@-]+)/g, 'arn:aws:sts::$1:assumed-role/$2/*')
+    .replaceAll(/arn:aws:iam::(\d+):role\/(?:[\w+=,.@/-]+\/)?([\w+=,.@-]+)/g, 'arn:aws:sts::$1:assumed-role/$2/*')
     .replaceAll('"ArnNotEquals"', '"ArnNotLike"');
 
 export interface Answer {

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CloudFormation } from '@aws-sdk/client-cloudformation';
+import { IAMClient } from '@aws-sdk/client-iam';
 import { GetPublicKeyCommand, KMSClient } from '@aws-sdk/client-kms';
 import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import { CreateBucketCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
@@ -20,6 +21,7 @@ import { forMinistack, policyForMinistack } from '../ministack-deviations.ts';
 import { ISSUER_ID, KEY_ID, startD1 } from './d1.ts';
 import { ACCOUNT_ID, credentials, REGION, startMinistack } from './ministack.ts';
 import { packageService, type ServicePackage } from './package-service.ts';
+import { resolver } from './resolved.ts';
 import { DeployedStack, outputsOf, type StackParameters } from './stack.ts';
 
 export const STAGE = 'deploytest';
@@ -30,8 +32,15 @@ export const STACK = `d1-token-broker-${STAGE}`;
 
 export type Deployment = Awaited<ReturnType<typeof deploy>>;
 
+/** How a bank departs from docs/deploy.md: docs/landing-zone.md. */
+export interface LandingZone {
+  readonly parameters: Readonly<Record<string, string>>;
+  /** @returns Credentials of whoever deploys, which the account's root makes. */
+  readonly deployer: (iam: IAMClient) => Promise<{ accessKeyId: string; secretAccessKey: string }>;
+}
+
 /** What a bank does, from nothing to the first token, and Thales' part of it. docs/deploy.md is the same in words. */
-export async function deploy() {
+export async function deploy(zone?: LandingZone) {
   const folder = await mkdtemp(join(tmpdir(), 'd1-token-broker-deploy-'));
   const [ministack, d1, tools] = await Promise.all([
     startMinistack(folder),
@@ -39,8 +48,9 @@ export async function deploy() {
     ensureVenv('deploy-tools', requirementsIn(new URL('tools.requirements.txt', import.meta.url))),
   ]);
   const place = { region: REGION, endpoint: ministack.url, credentials };
-  const cloudFormation = new CloudFormation(place);
-  const s3 = new S3Client({ ...place, forcePathStyle: true });
+  const asDeployer = { ...place, ...(zone && { credentials: await zone.deployer(new IAMClient(place)) }) };
+  const cloudFormation = new CloudFormation(asDeployer);
+  const s3 = new S3Client({ ...asDeployer, forcePathStyle: true });
   const kms = new KMSClient(place);
   const secretsManager = new SecretsManagerClient(place);
   const lambda = new LambdaClient(place);
@@ -53,6 +63,7 @@ export async function deploy() {
     criticalTopicArn: `arn:aws:sns:${REGION}:${ACCOUNT_ID}:critical`,
     warningTopicArn: `arn:aws:sns:${REGION}:${ACCOUNT_ID}:warning`,
     certificateReaders: CONSUMER_ROLE_ARN,
+    ...zone?.parameters,
   };
   const pack = (name: string, changes: Readonly<Record<string, string>> = {}, stage = STAGE) =>
     packageService(join(folder, name), { stage, parameters: { ...parameters, ...changes } });
@@ -77,14 +88,12 @@ export async function deploy() {
   };
 
   // What MiniStack's CloudFormation can't (ministack-deviations.ts, unknownTypes).
-  const role = await stack.resource('BrokerRole');
-  const brokerRoleArn = `arn:aws:iam::${ACCOUNT_ID}:role/${role.StackResourceDetail?.PhysicalResourceId}`;
+  const brokerRoleArn = output('BrokerRoleArn');
+  const { resolve } = resolver(first.template, { 'AWS::AccountId': ACCOUNT_ID, 'BrokerRole.Arn': brokerRoleArn });
   for (const [id, { Type, Properties }] of Object.entries(first.standalone.template.Resources)) {
     if (Type !== 'AWS::SecretsManager::ResourcePolicy') continue;
     const SecretId = output(`${id.replace('Policy', '')}Arn`);
-    const policy = JSON.stringify(Properties['ResourcePolicy'])
-      .replaceAll('{"Ref":"AWS::AccountId"}', JSON.stringify(ACCOUNT_ID))
-      .replaceAll('{"Fn::GetAtt":["BrokerRole","Arn"]}', JSON.stringify(brokerRoleArn));
+    const policy = JSON.stringify(resolve(Properties['ResourcePolicy']));
     await secretsManager.send(new PutResourcePolicyCommand({ SecretId, ResourcePolicy: policyForMinistack(policy) }));
   }
 

@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { mkdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -30,7 +31,7 @@ export type Outputs = Readonly<Record<string, string>>;
 
 /** What `npm run package` leaves behind: what osls makes, and what deploys without osls. */
 export interface ServicePackage {
-  /** Makes the bucket that the zip goes into; osls deploys it before everything else. */
+  /** Makes the bucket that the zip goes into; osls deploys it before everything else. Empty with a bucket of the bank's own. */
   readonly bucketTemplate: Template;
   readonly template: Template;
   /** Path of `template`. */
@@ -41,6 +42,8 @@ export interface ServicePackage {
   /** Where in the bucket the template expects the zip. */
   readonly zipKey: string;
   readonly standalone: Standalone & { readonly template: Template };
+  /** What osls wrote to standard error: what the packaging has to say besides. */
+  readonly notices: string;
 }
 
 /** As an operator's shell has it, but without anything that could reach AWS or log in anywhere. */
@@ -62,22 +65,28 @@ export function environment(): NodeJS.ProcessEnv {
  */
 export async function packageService(
   folder: string,
-  { stage, parameters = {} }: { stage?: string; parameters?: Readonly<Record<string, string>> } = {},
+  {
+    stage,
+    region,
+    parameters = {},
+  }: { stage?: string; region?: string; parameters?: Readonly<Record<string, string>> } = {},
 ): Promise<ServicePackage> {
   const args = ['package', '--package', folder];
   if (stage !== undefined) args.push('--stage', stage);
+  if (region !== undefined) args.push('--region', region);
   for (const [name, value] of Object.entries(parameters)) args.push('--param', `${name}=${value}`);
   // serverless-esbuild leaves its temporary folder behind.
   const TMPDIR = `${folder}.tmp`;
   await mkdir(TMPDIR, { recursive: true });
-  await run(osls, args, { cwd: root, env: { ...environment(), TMPDIR } });
+  const { stderr: notices } = await run(osls, args, { cwd: root, env: { ...environment(), TMPDIR } });
 
   const templateFile = join(folder, 'cloudformation-template-update-stack.json');
   const zipFile = join(folder, 'd1-token-broker.zip');
   const template: Template = JSON.parse(await readFile(templateFile, 'utf8'));
-  const bucketTemplate: Template = JSON.parse(
-    await readFile(join(folder, 'cloudformation-template-create-stack.json'), 'utf8'),
-  );
+  const bucketTemplateFile = join(folder, 'cloudformation-template-create-stack.json');
+  const bucketTemplate: Template = existsSync(bucketTemplateFile)
+    ? JSON.parse(await readFile(bucketTemplateFile, 'utf8'))
+    : { Resources: {} };
   const zip = await readFile(zipFile);
   const standalone = await makeStandalone(folder, join(folder, 'dist'));
   const code = template.Resources['BrokerLambdaFunction']?.Properties['Code'] as { S3Key: string };
@@ -90,5 +99,6 @@ export async function packageService(
     zipSha256: createHash('sha256').update(zip).digest('hex'),
     zipKey: code.S3Key,
     standalone: { ...standalone, template: JSON.parse(await readFile(standalone.templateFile, 'utf8')) },
+    notices,
   };
 }
