@@ -26,8 +26,8 @@ function start() {
     const telemetry = createTelemetry(config.issuerId, systemClock, config.stage);
     const parts = createParts({
       config,
-      kms: createKmsClient(config.awsTimeoutMilliseconds),
-      secretsManager: createSecretsManagerClient(config.awsTimeoutMilliseconds),
+      kms: createKmsClient(config.awsTimeoutMilliseconds, undefined, config.egressProxy),
+      secretsManager: createSecretsManagerClient(config.awsTimeoutMilliseconds, undefined, config.egressProxy),
       clock: systemClock,
       random: systemRandom,
     });

@@ -23,6 +23,7 @@ const layers: readonly (readonly string[])[] = [
   ['assertion/', 'token-endpoint/', 'token-store/'],
   ['events.ts', 'invocation.ts', 'reader/'],
   ['aws/', 'config.ts', 'deadline.ts'],
+  ['proxy-failure.ts'],
   ['build-record.ts', 'errors.ts'],
   ['shared/'],
 ];

@@ -68,6 +68,7 @@ describe('the configuration', () => {
       exchangeTimeoutMilliseconds: 8000,
       awsTimeoutMilliseconds: 2000,
       exchangeAttempts: 3,
+      egressProxy: undefined,
     });
   });
 
@@ -255,6 +256,46 @@ describe('the configuration', () => {
   });
 });
 
+describe('the egress proxy', () => {
+  const d1 = 'https://api.d1.thalescloud.io/authz/v1';
+  const read = (environment: Record<string, string>) => readConfig({ ...onboarded, ...environment }).egressProxy;
+
+  it('is none unless it is named', () => {
+    expect(read({})).toBeUndefined();
+    expect(read({ HTTPS_PROXY: '', NO_PROXY: 'localhost', HTTP_PROXY: 'http://other.example' })).toBeUndefined();
+  });
+
+  it.each([
+    ['http://proxy.example:3128', 'proxy.example:3128'],
+    ['http://proxy.example/', 'proxy.example:80'],
+    ['https://proxy.example', 'proxy.example:443'],
+    ['http://[::1]:3128', '[::1]:3128'],
+    ['http://teller:p%40ss@proxy.example:3128', 'proxy.example:3128'],
+  ])('%s is used, and told as %s', (url, address) => {
+    expect(read({ HTTPS_PROXY: url })?.addressTo(d1)).toBe(address);
+  });
+
+  it('follows the names in lower case where both are given, as curl and Node do', () => {
+    const environment = { https_proxy: 'http://lower.example', HTTPS_PROXY: 'http://upper.example' };
+    expect(read(environment)?.address).toBe('lower.example:80');
+    expect(read({ ...environment, no_proxy: 'thalescloud.io', NO_PROXY: 'x' })?.addressTo(d1)).toBeUndefined();
+    expect(read({ ...environment, NO_PROXY: 'api.d1.thalescloud.io' })?.addressTo(d1)).toBeUndefined();
+  });
+
+  it.each(['proxy.example:3128', 'socks5://proxy.example', 'http://proxy.example/pac', 'http://a b', 'http://a:b:c'])(
+    '%s is no proxy, and a fault',
+    (url) => {
+      expect(() => read({ HTTPS_PROXY: url })).toThrow(/HTTPS_PROXY is .*; it must be http:\/\/ or https:\/\//);
+    },
+  );
+
+  it('shows no credentials in its fault', () => {
+    for (const url of ['ftp://teller:secret-word@proxy.example', 'http://teller:secret%word@proxy.example']) {
+      expect(() => read({ HTTPS_PROXY: url })).toThrow(/HTTPS_PROXY is not shown/);
+    }
+  });
+});
+
 describe('docs/configuration.md', () => {
   const document = readFileSync(new URL('../docs/configuration.md', import.meta.url), 'utf8');
 
@@ -306,6 +347,7 @@ describe('docs/configuration.md', () => {
         certificate: issued.certificatePem,
         private_key: issued.privateKeyPem,
         ca_bundle: authority.certificatePem,
+        proxy_credentials: 'teller:a-password',
       };
     });
 
@@ -316,7 +358,8 @@ describe('docs/configuration.md', () => {
 
       expect(fields).toEqual(Object.keys(secret));
       for (const field of fields) {
-        expect(read({ ...secret, [field]: 'not PEM' })).toEqual({ why: `field ${field} is missing or not PEM` });
+        const rule = field === 'proxy_credentials' ? 'not user:password' : 'missing or not PEM';
+        expect(read({ ...secret, [field]: 'not PEM' })).toEqual({ why: `field ${field} is ${rule}` });
       }
       expect(read({ ...secret, comment: 'ignored' })).toHaveProperty('certificate');
     });
@@ -331,6 +374,8 @@ describe('docs/configuration.md', () => {
   });
 
   it('mentions the variables of others that matter', () => {
+    expect(document).toContain('`HTTPS_PROXY`');
+    expect(document).toContain('`NO_PROXY`');
     expect(document).toContain('`POWERTOOLS_LOG_LEVEL`');
     expect(document).toContain('`AWS_ENDPOINT_URL`');
   });

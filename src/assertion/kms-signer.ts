@@ -24,7 +24,7 @@ export function createKmsSigner(kms: Pick<KMSClient, 'send'>, signingKeyId: stri
       SigningAlgorithm: 'ECDSA_SHA_256',
     });
     const { Signature } = await kms.send(command, { abortSignal: signal }).catch((error: unknown) => {
-      throw signingFailed(signingKeyId, awsFailure(error));
+      throw BrokerError.is(error) ? error : signingFailed(signingKeyId, awsFailure(error));
     });
     return derToRaw(Signature ?? new Uint8Array(), `KMS key ${signingKeyId}`);
   };

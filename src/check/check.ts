@@ -84,7 +84,8 @@ export function createCheck({
       limit('connecting to D1', async (signal) => {
         const { value: certificate } = await clientCertificate;
         if (!certificate) return;
-        know({ endpoint: config.tokenEndpoint });
+        const proxy = config.egressProxy?.addressTo(config.tokenEndpoint);
+        know({ endpoint: config.tokenEndpoint, ...(proxy !== undefined && { proxy }) });
         const { tlsVersion, status, clockDifferenceSeconds } = await trial.connection(
           certificate,
           correlationId,

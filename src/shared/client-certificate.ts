@@ -15,6 +15,8 @@ export interface ClientCertificate {
   readonly privateKey: string;
   /** PEM: trusted for the server's certificate instead of Node's own roots. */
   readonly caBundle: string | undefined;
+  /** `user:password` for the egress proxy, where there is one that asks. */
+  readonly proxyCredentials?: string | undefined;
   readonly subject: string;
   /** Milliseconds since 1970 UTC. */
   readonly notAfter: number;
@@ -38,11 +40,15 @@ export function parseClientCertificate(
   const secret = parseJson(secretText);
   if (secret === undefined) return { why: 'it is not JSON' };
   if (typeof secret !== 'object' || secret === null) return { why: 'it is not a JSON object' };
-  const { certificate, private_key: privateKey, ca_bundle: caBundle } = secret as Record<string, unknown>;
+  const fields = secret as Record<string, unknown>;
+  const { certificate, private_key: privateKey, ca_bundle: caBundle, proxy_credentials: proxyCredentials } = fields;
   if (!isPem(certificate, '-----BEGIN CERTIFICATE')) return { why: 'field certificate is missing or not PEM' };
   if (!isPem(privateKey, 'PRIVATE KEY-----')) return { why: 'field private_key is missing or not PEM' };
   if (caBundle !== undefined && !isPem(caBundle, '-----BEGIN CERTIFICATE')) {
     return { why: 'field ca_bundle is missing or not PEM' };
+  }
+  if (proxyCredentials !== undefined && !isUserAndPassword(proxyCredentials)) {
+    return { why: 'field proxy_credentials is not user:password' };
   }
 
   if (privateKey.includes('ENCRYPTED')) return { why: 'field private_key is encrypted; only the secret may be' };
@@ -63,8 +69,12 @@ export function parseClientCertificate(
   if (nowMilliseconds < notBefore) return { why: `the certificate is not valid before ${day(notBefore)}` };
   if (nowMilliseconds > notAfter) return { why: `the certificate expired at ${day(notAfter)}` };
   const subject = leaf.subject.replaceAll('\n', ', ');
-  return { certificate: { certificate, privateKey, caBundle, subject, notAfter } };
+  return { certificate: { certificate, privateKey, caBundle, proxyCredentials, subject, notAfter } };
 }
+
+/** RFC 7617, section 2: no colon in the user's name, and no control characters. */
+const isUserAndPassword = (value: unknown): value is string =>
+  typeof value === 'string' && /^[^:\p{Cc}]+:\P{Cc}+$/u.test(value);
 
 const isPem = (value: unknown, mark: string): value is string => typeof value === 'string' && value.includes(mark);
 
@@ -166,4 +176,7 @@ export function createClientCertificateSource({
 }
 
 const isSame = (one: ClientCertificate, other: ClientCertificate) =>
-  one.certificate === other.certificate && one.privateKey === other.privateKey && one.caBundle === other.caBundle;
+  one.certificate === other.certificate &&
+  one.privateKey === other.privateKey &&
+  one.caBundle === other.caBundle &&
+  one.proxyCredentials === other.proxyCredentials;

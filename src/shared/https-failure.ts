@@ -17,6 +17,10 @@ export type HttpsFailureKind =
   | 'TOO_LARGE'
   | 'TIMED_OUT'
   | 'CONNECT_TIMED_OUT'
+  /** The egress proxy, or the way to it: `code` tells. */
+  | 'PROXY_UNREACHABLE'
+  /** The egress proxy does not open a tunnel: `code` is its status. */
+  | 'PROXY_REFUSED'
   /** DNS, TCP, a connection that was cut: `code` tells. */
   | 'NETWORK';
 
@@ -44,9 +48,14 @@ export class HttpsFailure extends Error {
     this.reusedSocket = reusedSocket;
   }
 
-  /** The server's certificate does not check out: a changed CA bundle might. */
+  /** It did not get past the egress proxy. */
+  get ofProxy(): boolean {
+    return this.kind === 'PROXY_UNREACHABLE' || this.kind === 'PROXY_REFUSED';
+  }
+
+  /** The certificate of the server, or of the proxy before it, does not check out: a changed CA bundle might. */
   get untrusted(): boolean {
-    return this.kind === 'UNTRUSTED';
+    return this.kind === 'UNTRUSTED' || (this.kind === 'PROXY_UNREACHABLE' && untrustedServer.test(this.code));
   }
 
   /**
@@ -54,7 +63,8 @@ export class HttpsFailure extends Error {
    * handshake is over for the client; many just hang up.
    */
   get certificateRefused(): boolean {
-    return this.kind === 'CERTIFICATE_REFUSED' || (this.code === 'ECONNRESET' && !this.answered);
+    if (this.kind === 'CERTIFICATE_REFUSED') return true;
+    return this.kind === 'NETWORK' && this.code === 'ECONNRESET' && !this.answered;
   }
 }
 

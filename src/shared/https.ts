@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { type Agent, request } from 'node:https';
 import type { Readable } from 'node:stream';
+import { TLSSocket } from 'node:tls';
 import type { Clock } from './clock.ts';
 import { HttpsFailure, type HttpsFailureKind, httpsFailure } from './https-failure.ts';
 
@@ -30,6 +31,8 @@ export interface HttpsAnswer {
   readonly status: number;
   readonly statusText: string;
   readonly headers: IncomingHttpHeaders;
+  /** `TLSv1.3`, say. */
+  readonly tlsVersion: string;
   /** Names and values in turn, as they came. */
   readonly rawHeaders: readonly string[];
   /**
@@ -130,6 +133,7 @@ export async function httpsRequest({
         status,
         statusText: response.statusMessage ?? '',
         headers: response.headers,
+        tlsVersion: (response.socket instanceof TLSSocket && response.socket.getProtocol()) || 'unknown',
         rawHeaders: response.rawHeaders,
         async next() {
           try {

@@ -3,11 +3,14 @@ import type { Duplex } from 'node:stream';
 import type { ClientCertificate } from './client-certificate.ts';
 import type { Clock } from './clock.ts';
 import { LONGEST_IDLE_MILLISECONDS } from './d1.ts';
+import type { EgressProxy, Tunnel } from './egress-proxy.ts';
 import { HttpsFailure } from './https-failure.ts';
 
 export interface VerifiedAgentSettings {
   readonly clientCertificate?: ClientCertificate | undefined;
-  /** DNS, TCP and TLS together. */
+  /** What connections go through, where it leads to their host. */
+  readonly proxy?: EgressProxy | undefined;
+  /** DNS, TCP and TLS together, and the proxy's tunnel. */
   readonly connectTimeoutMilliseconds: number;
   /** Connections to one origin at a time. */
   readonly maxSockets: number;
@@ -16,11 +19,13 @@ export interface VerifiedAgentSettings {
 
 /** Connections that show a client certificate: TLS 1.2 or later, the server verified, kept alive for 30 s of idleness. */
 export class VerifiedAgent extends Agent {
+  readonly proxy: EgressProxy | undefined;
+  readonly #proxyCredentials: string | undefined;
   readonly #connectTimeoutMilliseconds: number;
   readonly #clock: Clock;
   readonly #idleSince = new WeakMap<Duplex, number>();
 
-  constructor({ clientCertificate, connectTimeoutMilliseconds, maxSockets, clock }: VerifiedAgentSettings) {
+  constructor({ clientCertificate, proxy, connectTimeoutMilliseconds, maxSockets, clock }: VerifiedAgentSettings) {
     super({
       keepAlive: true,
       maxSockets,
@@ -33,6 +38,8 @@ export class VerifiedAgent extends Agent {
         ...(clientCertificate.caBundle !== undefined && { ca: clientCertificate.caBundle }),
       }),
     });
+    this.proxy = proxy;
+    this.#proxyCredentials = clientCertificate?.proxyCredentials;
     this.#connectTimeoutMilliseconds = connectTimeoutMilliseconds;
     this.#clock = clock;
   }
@@ -52,7 +59,11 @@ export class VerifiedAgent extends Agent {
   }
 
   override createConnection(...[options]: Parameters<Agent['createConnection']>): Duplex | undefined {
-    const socket = super.createConnection(options) ?? undefined;
+    const tunnel = this.#tunnel(options);
+    // Of TLS's options, which Node's types do not know here: the handshake goes on in what they name.
+    const through = { socket: tunnel } as Partial<typeof options>;
+    const socket = super.createConnection(tunnel ? { ...options, ...through } : options) ?? undefined;
+    tunnel?.on('error', (error) => socket?.destroy(error));
     const settled = new AbortController();
     const settle = () => settled.abort();
     socket?.once('secureConnect', settle).once('close', settle);
@@ -67,9 +78,15 @@ export class VerifiedAgent extends Agent {
     });
     void this.#clock.sleep(this.#connectTimeoutMilliseconds, settled.signal).then(() => {
       if (settled.signal.aborted) return;
-      const kind = 'CONNECT_TIMED_OUT';
-      socket?.destroy(new HttpsFailure(kind, kind, { answered: false, reusedSocket: false }));
+      const code = 'CONNECT_TIMED_OUT';
+      const kind = tunnel?.isOpen === false ? 'PROXY_UNREACHABLE' : code;
+      socket?.destroy(new HttpsFailure(kind, code, { answered: false, reusedSocket: false }));
     });
     return socket;
+  }
+
+  #tunnel({ host, port }: Parameters<Agent['createConnection']>[0]): Tunnel | undefined {
+    const target = [host ?? 'localhost', Number(port ?? 443)] as const;
+    return this.proxy?.leadsTo(...target) ? this.proxy.tunnel(...target, this.#proxyCredentials) : undefined;
   }
 }

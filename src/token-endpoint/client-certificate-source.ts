@@ -39,6 +39,7 @@ export function certificateFromSecret({
       ...(versionStage !== undefined && { VersionStage: versionStage }),
     });
     const value = await client.send(command, { abortSignal: signal }).catch((error: unknown) => {
+      if (BrokerError.is(error)) throw error;
       const failure = awsFailure(error);
       const absent = failure.name === 'ResourceNotFoundException' || failure.name === 'InvalidRequestException';
       const remedy = absent

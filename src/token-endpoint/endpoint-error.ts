@@ -36,13 +36,23 @@ export const unreachable = (why: string, hints: EndpointHints = {}) =>
     hints,
   );
 
-/** Somebody answered, but not D1: its certificate does not check out. */
-export const untrusted = (why: string) =>
+/** The egress proxy is in the way. Its credentials are in the client certificate's secret: a renewed one might do. */
+export const stoppedByProxy = (facts: BrokerErrorFacts, credentialsRefused: boolean) =>
+  new EndpointError(facts, { certificateRefused: credentialsRefused });
+
+/**
+ * Somebody answered, but not D1: its certificate does not check out.
+ *
+ * @param proxy What was gone through, if anything.
+ */
+export const untrusted = (why: string, proxy: string | undefined) =>
   new EndpointError(
     {
       code: 'TOKEN_ENDPOINT_UNREACHABLE',
-      what: `The token endpoint's server certificate is not trusted: ${why}.`,
-      remedy: 'Check D1_ENVIRONMENT, the ca_bundle in the client-certificate secret, and proxies that intercept TLS.',
+      what: `The token endpoint's server certificate is not trusted${proxy ? ` through the egress proxy ${proxy}` : ''}: ${why}.`,
+      remedy:
+        (proxy ? "Have the proxy tunnel D1's host, do not inspect it. Else check" : 'Check') +
+        ' D1_ENVIRONMENT, the ca_bundle in the client-certificate secret, and proxies that intercept TLS.',
       retryable: false,
     },
     { untrusted: true },

@@ -8,6 +8,7 @@ import {
   daysLeft,
 } from '../shared/client-certificate.ts';
 import type { Clock } from '../shared/clock.ts';
+import type { EgressProxy } from '../shared/egress-proxy.ts';
 import type { Random } from '../shared/random.ts';
 import type { TokenRecord } from '../shared/token-record.ts';
 import { EndpointError } from './endpoint-error.ts';
@@ -22,6 +23,7 @@ const SHORTEST_ATTEMPT_MILLISECONDS = 500;
 export interface TokenEndpointSettings extends Timeouts, Omit<RecordFacts, 'correlationId' | 'sentAt'> {
   /** Absolute, https. */
   readonly tokenEndpoint: string;
+  readonly egressProxy?: EgressProxy | undefined;
   /** How often it is asked at most, 1-5. */
   readonly exchangeAttempts: number;
 }
@@ -37,7 +39,7 @@ export interface TokenEndpoint {
    * it has changed.
    *
    * @returns `undefined` when D1 gave a token that has no life left.
-   * @throws BrokerError TOKEN_ENDPOINT_UNREACHABLE, TOKEN_ENDPOINT_REJECTED, TOKEN_RESPONSE_INVALID,
+   * @throws BrokerError PROXY_UNREACHABLE, PROXY_REFUSED, TOKEN_ENDPOINT_UNREACHABLE, TOKEN_ENDPOINT_REJECTED, TOKEN_RESPONSE_INVALID,
    * CLIENT_CERTIFICATE_INVALID, CLIENT_CERTIFICATE_UNAVAILABLE, what `createAssertion` throws, or the signal's reason.
    */
   exchange(
@@ -105,9 +107,10 @@ export function createTokenEndpoint({
     journal.certificateDaysLeft = daysLeft(certificate, clock.now());
     if (connection?.certificate !== certificate) {
       connection?.agent.destroy();
-      const { connectTimeoutMilliseconds } = settings;
+      const { connectTimeoutMilliseconds, egressProxy: proxy } = settings;
       const agent = new OpenAheadAgent(new URL(url), {
         clientCertificate: certificate,
+        proxy,
         connectTimeoutMilliseconds,
         clock,
       });

@@ -1,8 +1,17 @@
-import type { Agent } from 'node:https';
+import { proxyFailure } from '../proxy-failure.ts';
 import type { Clock } from '../shared/clock.ts';
+import type { EgressProxy } from '../shared/egress-proxy.ts';
 import { collect, httpsRequest } from '../shared/https.ts';
 import { HttpsFailure } from '../shared/https-failure.ts';
-import { certificateRefused, type EndpointError, responseInvalid, unreachable, untrusted } from './endpoint-error.ts';
+import type { VerifiedAgent } from '../shared/verified-agent.ts';
+import {
+  certificateRefused,
+  type EndpointError,
+  responseInvalid,
+  stoppedByProxy,
+  unreachable,
+  untrusted,
+} from './endpoint-error.ts';
 import type { HttpResponse } from './token-response.ts';
 
 /** RFC 7523, section 2.1. */
@@ -20,7 +29,7 @@ export interface Timeouts {
  * Sends an assertion to the token endpoint: it is the grant (RFC 7523, section 2.1), and TLS authenticates the client, so
  * that nothing else is in the body.
  *
- * @throws EndpointError TOKEN_ENDPOINT_UNREACHABLE, TOKEN_ENDPOINT_REJECTED or TOKEN_RESPONSE_INVALID; the signal's reason.
+ * @throws EndpointError PROXY_UNREACHABLE, PROXY_REFUSED, TOKEN_ENDPOINT_UNREACHABLE, TOKEN_ENDPOINT_REJECTED or TOKEN_RESPONSE_INVALID; the signal's reason.
  */
 export async function sendAssertion({
   url,
@@ -34,7 +43,7 @@ export async function sendAssertion({
   url: string;
   assertion: string;
   correlationId: string;
-  agent: Agent;
+  agent: VerifiedAgent;
   timeouts: Timeouts;
   clock: Clock;
   signal?: AbortSignal | undefined;
@@ -63,7 +72,7 @@ export async function sendAssertion({
       body: body.toString(),
     };
   } catch (thrown) {
-    throw thrown instanceof HttpsFailure ? requestFailure(thrown, timeouts) : thrown;
+    throw thrown instanceof HttpsFailure ? requestFailure(thrown, timeouts, { url, proxy: agent.proxy }) : thrown;
   }
 }
 
@@ -78,14 +87,26 @@ const networkSentences: ReadonlyMap<string, string> = new Map([
   ['ETIMEDOUT', 'could not be connected to in time (ETIMEDOUT)'],
 ]);
 
-/** A failed request in our words. */
-export function requestFailure(failure: HttpsFailure, timeouts: Timeouts): EndpointError {
+/**
+ * A failed request in our words.
+ *
+ * @param to Where it was sent, and what may have been gone through.
+ */
+export function requestFailure(
+  failure: HttpsFailure,
+  timeouts: Timeouts,
+  { url, proxy }: { readonly url: string; readonly proxy?: EgressProxy | undefined },
+): EndpointError {
   const { kind, code } = failure;
+  const address = proxy?.addressTo(url);
   switch (kind) {
+    case 'PROXY_UNREACHABLE':
+    case 'PROXY_REFUSED':
+      return stoppedByProxy(proxyFailure(failure, { proxy: address, host: new URL(url).host }), code === 'HTTP_407');
     case 'CERTIFICATE_REFUSED':
       return certificateRefused(code);
     case 'UNTRUSTED':
-      return untrusted(code);
+      return untrusted(code, address);
     case 'TLS':
       return unreachable(`did not complete the TLS handshake (${code})`);
     case 'NOT_HTTP':

@@ -1,7 +1,6 @@
-import type { Duplex } from 'node:stream';
-import { TLSSocket } from 'node:tls';
 import type { ClientCertificate } from '../shared/client-certificate.ts';
 import type { Clock } from '../shared/clock.ts';
+import type { EgressProxy } from '../shared/egress-proxy.ts';
 import { httpsRequest } from '../shared/https.ts';
 import { HttpsFailure } from '../shared/https-failure.ts';
 import { VerifiedAgent } from '../shared/verified-agent.ts';
@@ -16,19 +15,6 @@ export interface Connection {
   readonly clockDifferenceSeconds: number | undefined;
 }
 
-/** Remembers what the handshake came to. */
-class WatchedAgent extends VerifiedAgent {
-  tlsVersion = 'unknown';
-
-  override createConnection(...options: Parameters<VerifiedAgent['createConnection']>): Duplex | undefined {
-    const socket = super.createConnection(...options);
-    socket?.once('secureConnect', () => {
-      if (socket instanceof TLSSocket) this.tlsVersion = socket.getProtocol() ?? 'unknown';
-    });
-    return socket;
-  }
-}
-
 /**
  * Connects to the token endpoint and asks it for nothing (HEAD): with TLS 1.3 a refused client certificate shows only
  * with the first answer, and its Date header tells the time at the other end (RFC 9110, section 6.6.1).
@@ -39,6 +25,7 @@ export async function tryConnection({
   url,
   certificate,
   timeouts,
+  proxy,
   correlationId,
   clock,
   signal,
@@ -46,11 +33,12 @@ export async function tryConnection({
   url: string;
   certificate: ClientCertificate;
   timeouts: Timeouts;
+  proxy: EgressProxy | undefined;
   correlationId: string;
   clock: Clock;
   signal: AbortSignal;
 }): Promise<Connection> {
-  const agent = new WatchedAgent({ clientCertificate: certificate, ...timeouts, maxSockets: 1, clock });
+  const agent = new VerifiedAgent({ clientCertificate: certificate, proxy, ...timeouts, maxSockets: 1, clock });
   try {
     const answer = await httpsRequest({
       url,
@@ -64,9 +52,9 @@ export async function tryConnection({
     const theirs = Date.parse(answer.headers.date ?? '');
     const clockDifferenceSeconds = Number.isNaN(theirs) ? undefined : Math.round((clock.now() - theirs) / 1000);
     answer.leave();
-    return { tlsVersion: agent.tlsVersion, status: answer.status, clockDifferenceSeconds };
+    return { tlsVersion: answer.tlsVersion, status: answer.status, clockDifferenceSeconds };
   } catch (thrown) {
-    throw thrown instanceof HttpsFailure ? requestFailure(thrown, timeouts) : thrown;
+    throw thrown instanceof HttpsFailure ? requestFailure(thrown, timeouts, { url, proxy }) : thrown;
   } finally {
     agent.destroy();
   }

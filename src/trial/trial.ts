@@ -57,7 +57,15 @@ export function createTrial({ config, kms, secretsManager, clock, random }: Worl
       }).current(patience, () => {}),
     signingKey: (key, input, signal) => trySigningKey(kms, key.signingKeyId, input, signal),
     connection: (certificate, correlationId, signal) =>
-      tryConnection({ url: config.tokenEndpoint, certificate, timeouts: config, correlationId, clock, signal }),
+      tryConnection({
+        url: config.tokenEndpoint,
+        certificate,
+        timeouts: config,
+        proxy: config.egressProxy,
+        correlationId,
+        clock,
+        signal,
+      }),
     exchange: (certificate, key) => ({
       sign: createKmsSigner(kms, key.signingKeyId),
       tokenEndpoint: createTokenEndpoint({

@@ -49,6 +49,7 @@ describe('a client certificate that fits', () => {
       certificate: issued.certificatePem,
       privateKey: issued.privateKeyPem,
       caBundle: authority.certificatePem,
+      proxyCredentials: undefined,
       subject: 'O=Example Bank, CN=TLSMA-ECC/ISSUER0001/PPR',
       notAfter: issued.notAfter.getTime(),
     });

@@ -1,11 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { HttpsFailure, httpsFailure } from '../../src/shared/https-failure.ts';
+import { EgressProxy } from '../../src/shared/egress-proxy.ts';
+import { HttpsFailure, type HttpsFailureKind, httpsFailure } from '../../src/shared/https-failure.ts';
 import { requestFailure } from '../../src/token-endpoint/token-request.ts';
-import { everythingPrintedOf } from '../support/leaks.ts';
+import { everythingPrintedOf, leakIn } from '../support/leaks.ts';
 
 const timeouts = { connectTimeoutMilliseconds: 3_000, exchangeTimeoutMilliseconds: 8_000 };
-const told = (thrown: unknown, answered = false) =>
-  requestFailure(httpsFailure(thrown, { answered, reusedSocket: false }), timeouts);
+const url = 'https://api.d1.example/authz/v1/oauth2/token';
+const proxy = new EgressProxy(new URL('http://teller:the-password-of-it@proxy.bank.example:3128'));
+const told = (thrown: unknown, answered = false, through?: EgressProxy) =>
+  requestFailure(httpsFailure(thrown, { answered, reusedSocket: false }), timeouts, { url, proxy: through });
 const failure = (code: unknown, answered = false) =>
   told(Object.assign(new Error('bytes of an assertion'), { code }), answered);
 
@@ -116,5 +119,53 @@ describe('a connection that failed', () => {
 
   it('does not hand on what the foreign error says', () => {
     expect(everythingPrintedOf(failure('ECONNRESET'))).not.toContain('bytes of an assertion');
+  });
+});
+
+describe('a connection through an egress proxy that failed', () => {
+  const failed = (kind: HttpsFailureKind, code: string) =>
+    told(new HttpsFailure(kind, code, { answered: false, reusedSocket: false }), false, proxy);
+
+  it.each([
+    ['ECONNREFUSED', 'it refused the connection (ECONNREFUSED)', true],
+    ['CONNECT_TIMED_OUT', 'it did not open a tunnel in time', true],
+    ['ENOTFOUND', 'ENOTFOUND', true],
+    ['ECONNRESET', 'ECONNRESET', true],
+    ['SELF_SIGNED_CERT_IN_CHAIN', 'SELF_SIGNED_CERT_IN_CHAIN', false],
+  ])('%s before the tunnel is open: the proxy is named, and not blamed on D1', (code, why, retryable) => {
+    const error = failed('PROXY_UNREACHABLE', code);
+    expect(error).toMatchObject({ code: 'PROXY_UNREACHABLE', retryable, certificateRefused: false, untrusted: false });
+    expect(error.what).toBe(
+      `The egress proxy proxy.bank.example:3128 could not be used to reach api.d1.example: ${why}.`,
+    );
+    if (!retryable) expect(error.remedy).toContain('NODE_EXTRA_CA_CERTS');
+  });
+
+  it.each([
+    ['HTTP_407', 'it asks for credentials, or refuses those it got', false],
+    ['HTTP_403', 'a rule of its own forbids it', false],
+    ['HTTP_405', 'a rule of its own forbids it', false],
+    ['HTTP_503', 'it may not reach that host itself', true],
+    ['HTTP_429', 'it may not reach that host itself', true],
+  ])('%s instead of a tunnel is what the proxy refused', (code, why, retryable) => {
+    const error = failed('PROXY_REFUSED', code);
+    expect(error).toMatchObject({ code: 'PROXY_REFUSED', retryable, certificateRefused: code === 'HTTP_407' });
+    expect(error.what).toBe(
+      `The egress proxy proxy.bank.example:3128 did not open a tunnel to api.d1.example: ${why} (${code}).`,
+    );
+  });
+
+  it("tells a server certificate that is not D1's from an outdated bundle: the proxy may inspect TLS", () => {
+    const error = told(Object.assign(new Error(), { code: 'SELF_SIGNED_CERT_IN_CHAIN' }), false, proxy);
+    expect(error).toMatchObject({ code: 'TOKEN_ENDPOINT_UNREACHABLE', untrusted: true });
+    expect(error.what).toContain('through the egress proxy proxy.bank.example:3128');
+    expect(error.remedy).toContain("Have the proxy tunnel D1's host, do not inspect it.");
+  });
+
+  it('shows no credentials', () => {
+    for (const error of [failed('PROXY_REFUSED', 'HTTP_407'), failed('PROXY_UNREACHABLE', 'ENOTFOUND')]) {
+      expect(leakIn(everythingPrintedOf(error), ['teller:the-password-of-it'])).toBeUndefined();
+    }
+    expect(leakIn(everythingPrintedOf(new Error('x', { cause: proxy })), ['the-password-of-it'])).toBeUndefined();
   });
 });

@@ -26,12 +26,10 @@ export async function installCertificate(this: Context, flags: InstallFlags, fil
         return installed(current.id, current.certificate ?? '', 'Nothing to do.');
       throw nothingWaits();
     }
-    const { leaf, value } = await join(
-      waiting,
-      waiting.privateKey,
-      text,
-      caBundle ?? waiting.caBundle ?? current?.caBundle,
-    );
+    const { leaf, value } = await join(waiting, waiting.privateKey, text, {
+      ca_bundle: caBundle ?? waiting.caBundle ?? current?.caBundle,
+      proxy_credentials: waiting.proxyCredentials ?? current?.proxyCredentials,
+    });
     const what = `The certificate ${leaf.subject.replaceAll('\n', ', ')} becomes current when the function got a token with it.`;
     const dry = await mayChange(stage, flags, what);
     if (dry) return dry;
@@ -60,7 +58,12 @@ const isInstalled = ({ certificate, privateKey }: Version, text: string): boolea
 };
 
 /** The secret's next value. @throws CliFailure CERTIFICATE_REFUSED when the certificate does not fit. */
-async function join(waiting: Version, privateKey: string, text: string, caBundle: string | undefined) {
+async function join(
+  waiting: Version,
+  privateKey: string,
+  text: string,
+  kept: Readonly<Record<'ca_bundle' | 'proxy_credentials', string | undefined>>,
+) {
   const refuse = (why: string) =>
     failure(
       'CERTIFICATE_REFUSED',
@@ -73,7 +76,7 @@ async function join(waiting: Version, privateKey: string, text: string, caBundle
     certificate: chain.pem,
     private_key: privateKey,
     certificate_request: waiting.request,
-    ca_bundle: caBundle,
+    ...kept,
   };
   const parsed = parseClientCertificate(JSON.stringify(value), Date.now());
   if ('why' in parsed) throw refuse(parsed.why);

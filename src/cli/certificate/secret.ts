@@ -16,6 +16,7 @@ export interface Version {
   readonly privateKey: string | undefined;
   readonly request: string | undefined;
   readonly caBundle: string | undefined;
+  readonly proxyCredentials: string | undefined;
 }
 
 /** The certificate secret, with what an operator does to it. */
@@ -54,6 +55,7 @@ export function certificateSecret({ clients, stack }: Pick<StageSession, 'client
       privateKey: text('private_key'),
       request: text('certificate_request'),
       caBundle: text('ca_bundle'),
+      proxyCredentials: text('proxy_credentials'),
     };
   }
 
