@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
-/** `npm test` runs the project `unit`; the other two need Python 3, and have a script each. */
+/** `npm test` runs the project `unit`; the others need Python 3 or Squid, and have a script each. */
 export default defineConfig({
   test: {
     // vitest leaves one processor to itself, which on two is half of them.
@@ -31,6 +31,14 @@ export default defineConfig({
           testTimeout: 60_000,
           // The first run installs the emulators.
           hookTimeout: 600_000,
+        },
+      },
+      {
+        test: {
+          name: 'proxy',
+          include: ['test/proxy/**/*.proxy.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
         },
       },
       {

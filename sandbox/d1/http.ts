@@ -8,6 +8,8 @@ export interface Handshake {
   /** The client certificate's subject, for reading: `O=Example Bank, CN=TLSMA-ECC/ISSUER0001/PPR`. */
   clientSubject: string;
   clientCommonName: string;
+  /** SHA-256 of the client certificate, as `X509Certificate.fingerprint256` spells it. */
+  clientFingerprint: string;
   /** `TLSv1.2` or `TLSv1.3`. */
   protocol: string;
   /** The cipher suite's IANA name. */

@@ -242,6 +242,7 @@ function describeHandshake(socket: TLSSocket): Handshake {
     clientSubject: certificate?.subject.replaceAll('\n', ', ') ?? '',
     // More than one Common Name is no name at all.
     clientCommonName: typeof commonName === 'string' ? commonName : '',
+    clientFingerprint: certificate?.fingerprint256 ?? '',
     protocol: socket.getProtocol() ?? '',
     cipher: socket.getCipher().standardName,
   };

@@ -157,6 +157,7 @@ describe('the D1 sandbox', () => {
       expect(d1.server.lastHandshake).toEqual({
         clientSubject: 'O=Example Bank, CN=TLSMA-ECC/BANK-00001/PPR',
         clientCommonName: 'TLSMA-ECC/BANK-00001/PPR',
+        clientFingerprint: expect.stringMatching(/^([0-9A-F]{2}:){31}[0-9A-F]{2}$/),
         protocol: tlsVersion,
         cipher: expect.stringMatching(/^TLS_/),
       });
