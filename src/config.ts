@@ -1,6 +1,6 @@
 import { BrokerError } from './errors.ts';
 import { AUTHORIZATION_PATH, d1Hosts, FULL_LIFE_SECONDS, LONGEST_PROMISE_SECONDS } from './shared/d1.ts';
-import { EgressProxy } from './shared/egress-proxy.ts';
+import { type EgressProxy, egressProxyIn } from './shared/egress-proxy.ts';
 
 /** D1's environments by name; any other is given as its base URL. */
 export const environments: ReadonlyMap<string, string> = new Map(
@@ -141,7 +141,9 @@ export function readConfig(environment: Record<string, string | undefined>): Con
     exchangeTimeoutMilliseconds: number(numberSettings.exchangeTimeoutMilliseconds),
     awsTimeoutMilliseconds: number(numberSettings.awsTimeoutMilliseconds),
     exchangeAttempts: number(numberSettings.exchangeAttempts),
-    egressProxy: egressProxyOf(environment, faults),
+    egressProxy: egressProxyIn(environment, (variable, rule) => {
+      faults.push(`${variable} is ${quote(environment[variable] ?? '')}; it must be ${rule}`);
+    }),
   };
   // What does not even begin like a URL has broken the variable's own rule, and was told so.
   if (config.tokenEndpoint.startsWith('https://') && !URL.canParse(config.tokenEndpoint)) {
@@ -168,31 +170,6 @@ export function readConfig(environment: Record<string, string | undefined>): Con
 function tokenEndpointOf(environment: string): string {
   const base = environments.get(environment) ?? environment;
   return base && `${base.replace(/\/+$/, '')}/oauth2/token`;
-}
-
-/** As curl and Node read it: the names in lower case come first. */
-function egressProxyOf(environment: Record<string, string | undefined>, faults: string[]): EgressProxy | undefined {
-  const first = (...variables: readonly string[]) => variables.find((variable) => environment[variable]);
-  const variable = first('https_proxy', 'HTTPS_PROXY');
-  if (variable === undefined) return undefined;
-  const value = environment[variable] ?? '';
-  const url = /^https?:\/\/[^\s/?#]+\/?$/.test(value) ? parseUrl(value) : undefined;
-  if (url) return new EgressProxy(url, environment[first('no_proxy', 'NO_PROXY') ?? '']);
-  faults.push(
-    `${variable} is ${quote(value)}; it must be http:// or https://, a host, and a port where it is not 80 or 443`,
-  );
-  return undefined;
-}
-
-/** @returns `undefined` for what is no URL, or has a user name or password that is not percent-encoded. */
-function parseUrl(value: string): URL | undefined {
-  try {
-    const url = new URL(value);
-    decodeURIComponent(url.username + url.password);
-    return url;
-  } catch {
-    return undefined;
-  }
 }
 
 /** A misspelt variable would silently leave a default in force. */

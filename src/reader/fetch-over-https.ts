@@ -78,6 +78,7 @@ function bodyOf(answer: HttpsAnswer, timeoutMilliseconds: number | undefined): R
 export function asFetchError(thrown: unknown, timeoutMilliseconds: number | undefined): unknown {
   if (!(thrown instanceof HttpsFailure)) return thrown;
   if (thrown.kind === 'TIMED_OUT') return timedOut(timeoutMilliseconds);
+  if (thrown.ofProxy) return fetchError(thrown.code, 'of the egress proxy');
   const hungUp = thrown.kind === 'NETWORK' && thrown.certificateRefused && !thrown.reusedSocket;
   return fetchError(thrown.code, hungUp ? 'no answer, as when D1 refuses a client certificate' : undefined);
 }

@@ -43,7 +43,7 @@ export const ownAgent = (agent: Agent): MutualTls => ({
  * @param readText One read of the secret.
  */
 export function createMutualTls(
-  { readTimeoutMilliseconds: timeoutMilliseconds, clock, warn }: Settings,
+  { readTimeoutMilliseconds: timeoutMilliseconds, egressProxy: proxy, clock, warn }: Settings,
   secretId: string,
   readText: (signal: AbortSignal) => Promise<string | undefined>,
 ): MutualTls {
@@ -67,6 +67,7 @@ export function createMutualTls(
       if (current) retire(current.agent);
       const agent = new VerifiedAgent({
         clientCertificate: certificate,
+        proxy,
         connectTimeoutMilliseconds: CONNECT_TIMEOUT_MILLISECONDS,
         maxSockets: MOST_SOCKETS,
         clock,

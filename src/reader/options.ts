@@ -1,6 +1,7 @@
 import type { Agent } from 'node:https';
 import { type Clock, systemClock } from '../shared/clock.ts';
 import type { D1Environment } from '../shared/d1.ts';
+import { type EgressProxy, egressProxyIn } from '../shared/egress-proxy.ts';
 import { type Random, systemRandom } from '../shared/random.ts';
 import type { AwsClient } from './aws-client.ts';
 import { D1_ORIGINS, faultsIn } from './option-rules.ts';
@@ -61,7 +62,7 @@ export interface TokenReaderOptions {
   readonly clock?: Clock | undefined;
   /** Default: Node's. */
   readonly random?: Random | undefined;
-  /** Where the extension's port and AWS_SESSION_TOKEN are looked up. Default `process.env`. */
+  /** Where the extension's port, AWS_SESSION_TOKEN, HTTPS_PROXY and NO_PROXY are looked up. Default `process.env`. */
   readonly env?: Readonly<Record<string, string | undefined>> | undefined;
 }
 
@@ -84,6 +85,8 @@ export interface Settings
   /** Asked for each read: Lambda sets the session token when the container starts, a test when it likes. */
   readonly secretsExtension: () => SecretsExtension | undefined;
   readonly allowedOrigins: ReadonlySet<string>;
+  /** What the reader's own connections to D1 go through. */
+  readonly egressProxy: EgressProxy | undefined;
   readonly fetch?: Fetch | undefined;
   /** `undefined`: no limit. */
   readonly requestTimeoutMilliseconds: number | undefined;
@@ -97,14 +100,17 @@ export interface Settings
  */
 export function readOptions(options: TokenReaderOptions): Settings {
   const faults = faultsIn(options);
+  const environment = faults.length === 0 ? (options.env ?? process.env) : {};
+  const egressProxy = egressProxyIn(environment, (variable, rule) => faults.push(`${variable} must be ${rule}`));
   if (faults.length > 0) throw optionsInvalid(faults);
-  const { useSecretsExtension, onWarning, env = process.env, requestTimeoutMilliseconds = 30_000 } = options;
+  const { useSecretsExtension, onWarning, requestTimeoutMilliseconds = 30_000 } = options;
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
   return Object.freeze({
     ...defaults,
     ...(given as { secretId: string; fetch?: Fetch }),
-    secretsExtension: () => (useSecretsExtension ? extensionIn(env) : undefined),
+    secretsExtension: () => (useSecretsExtension ? extensionIn(environment) : undefined),
     allowedOrigins: originsIn(options),
+    egressProxy,
     requestTimeoutMilliseconds: requestTimeoutMilliseconds === false ? undefined : requestTimeoutMilliseconds,
     warn: (warning: TokenReaderError) => tell(onWarning, warning),
   });

@@ -68,6 +68,36 @@ export class EgressProxy {
   }
 }
 
+/**
+ * The proxy that an environment names, as curl and Node read it: the names in lower case come first.
+ *
+ * @param onFault Hears which variable names none, and the rule in words. Its value may hold a password.
+ */
+export function egressProxyIn(
+  environment: Readonly<Record<string, string | undefined>>,
+  onFault: (variable: string, rule: string) => void,
+): EgressProxy | undefined {
+  const first = (...variables: readonly string[]) => variables.find((variable) => environment[variable]);
+  const variable = first('https_proxy', 'HTTPS_PROXY');
+  if (variable === undefined) return undefined;
+  const value = environment[variable] ?? '';
+  const url = /^https?:\/\/[^\s/?#]+\/?$/.test(value) ? parseUrl(value) : undefined;
+  if (url) return new EgressProxy(url, environment[first('no_proxy', 'NO_PROXY') ?? '']);
+  onFault(variable, 'http:// or https://, a host, and a port where it is not 80 or 443');
+  return undefined;
+}
+
+/** @returns `undefined` for what is no URL, or has a user name or password that is not percent-encoded. */
+function parseUrl(value: string): URL | undefined {
+  try {
+    const url = new URL(value);
+    decodeURIComponent(url.username + url.password);
+    return url;
+  } catch {
+    return undefined;
+  }
+}
+
 const portOf = ({ port, protocol }: URL) => Number(port || (protocol === 'https:' ? 443 : 80));
 
 /**

@@ -59,11 +59,11 @@ export class HttpsFailure extends Error {
   }
 
   /**
-   * The server has refused, or may have refused, the client certificate. With TLS 1.3 it learns of a bad one when the
-   * handshake is over for the client; many just hang up.
+   * The server has refused, or may have refused, the client certificate, or the proxy the credentials that lie beside it.
+   * With TLS 1.3 a server learns of a bad certificate when the handshake is over for the client; many just hang up.
    */
   get certificateRefused(): boolean {
-    if (this.kind === 'CERTIFICATE_REFUSED') return true;
+    if (this.kind === 'CERTIFICATE_REFUSED' || this.code === 'HTTP_407') return true;
     return this.kind === 'NETWORK' && this.code === 'ECONNRESET' && !this.answered;
   }
 }

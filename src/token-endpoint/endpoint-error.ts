@@ -1,4 +1,5 @@
 import { BrokerError, type BrokerErrorFacts } from '../errors.ts';
+import type { HttpsFailure } from '../shared/https-failure.ts';
 
 /** What the retry loop needs to know of a failed attempt and no error code can say. */
 interface EndpointHints {
@@ -36,9 +37,9 @@ export const unreachable = (why: string, hints: EndpointHints = {}) =>
     hints,
   );
 
-/** The egress proxy is in the way. Its credentials are in the client certificate's secret: a renewed one might do. */
-export const stoppedByProxy = (facts: BrokerErrorFacts, credentialsRefused: boolean) =>
-  new EndpointError(facts, { certificateRefused: credentialsRefused });
+/** The egress proxy is in the way. The credentials for it are in the client certificate's secret: a renewed one might do. */
+export const stoppedByProxy = (facts: BrokerErrorFacts, { certificateRefused }: HttpsFailure) =>
+  new EndpointError(facts, { certificateRefused });
 
 /**
  * Somebody answered, but not D1: its certificate does not check out.

@@ -102,7 +102,7 @@ export function requestFailure(
   switch (kind) {
     case 'PROXY_UNREACHABLE':
     case 'PROXY_REFUSED':
-      return stoppedByProxy(proxyFailure(failure, { proxy: address, host: new URL(url).host }), code === 'HTTP_407');
+      return stoppedByProxy(proxyFailure(failure, { proxy: address, host: new URL(url).host }), failure);
     case 'CERTIFICATE_REFUSED':
       return certificateRefused(code);
     case 'UNTRUSTED':
