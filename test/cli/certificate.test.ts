@@ -134,13 +134,25 @@ describe('a certificate renewal', () => {
     expect(await versions(bank)).toEqual(installed);
   });
 
-  it('keeps what D1 is trusted by, and the token lives on', async () => {
+  it('keeps what D1 is trusted by and what the egress proxy asks for, and the token lives on', async () => {
     const { bank, file, request } = await openBank();
+    const { secretsManager } = bank.sandbox;
+    const current = async () => {
+      const { SecretString } = await secretsManager.handle('GetSecretValue', { SecretId: CLIENT_CERTIFICATE_SECRET });
+      return JSON.parse(String(SecretString)) as Record<string, string>;
+    };
+    const kept = { ca_bundle: (await current())['ca_bundle'], proxy_credentials: 'teller:a-password' };
+    await secretsManager.handle('PutSecretValue', {
+      SecretId: CLIENT_CERTIFICATE_SECRET,
+      ClientRequestToken: randomUUID(),
+      SecretString: JSON.stringify({ ...(await current()), ...kept }),
+    });
     await bank.json('certificate install', file('c.pem', await bank.sandbox.clientAuthority.sign(await request())));
     bank.restart();
     await bank.tick();
     const value = await bank.sandbox.secretsManager.handle('GetSecretValue', { SecretId: TOKEN_SECRET });
     expect(JSON.parse(String(value['SecretString'])).expires_at).toBeGreaterThan(Date.now() / 1000);
+    expect(await current()).toMatchObject(kept);
   });
 
   it.each([

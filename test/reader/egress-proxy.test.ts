@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { CLIENT_CERTIFICATE_SECRET } from '../../sandbox/sandbox.ts';
 import { type ConnectProxy, startConnectProxy } from '../support/connect-proxy.ts';
@@ -35,6 +36,30 @@ describe('a reader behind an egress proxy', () => {
     const { fetch } = readerWith({ https_proxy: proxy.url.href, no_proxy: 'localhost' });
     expect((await fetch(consumer.issuerUrl)).status).toBe(200);
     expect(proxy.asked).toEqual([]);
+  });
+
+  it('reads the credentials again when the proxy refuses them, and sends what was not sent', async () => {
+    const { secretsManager } = consumer.bank.sandbox;
+    const store = async (credentials: string) => {
+      const SecretId = CLIENT_CERTIFICATE_SECRET;
+      const { SecretString } = await secretsManager.handle('GetSecretValue', { SecretId });
+      await secretsManager.handle('PutSecretValue', {
+        SecretId,
+        ClientRequestToken: randomUUID(),
+        SecretString: JSON.stringify({ ...JSON.parse(String(SecretString)), proxy_credentials: credentials }),
+      });
+    };
+    await store('teller:an-old-password');
+    const careful = await startConnectProxy({ credentials: 'teller:a-new-password' });
+    const { fetch } = readerWith({ HTTPS_PROXY: careful.url.href });
+    try {
+      await expect(fetch(consumer.issuerUrl)).rejects.toThrow('fetch failed: HTTP_407 (of the egress proxy)');
+      await store('teller:a-new-password');
+      consumer.clock.skewSeconds = 61;
+      expect((await fetch(consumer.issuerUrl)).status).toBe(200);
+    } finally {
+      await careful.close();
+    }
   });
 
   it('says that it was the proxy', async () => {

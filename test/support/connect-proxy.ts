@@ -18,16 +18,19 @@ export interface ConnectProxy {
  *
  * @param tls It listens with TLS.
  * @param inspects It ends the client's TLS itself, with this certificate, and goes no further.
+ * @param credentials `user:password` that it asks for.
  * @param says Instead of `HTTP/1.1 200 OK` and a tunnel: these bytes, and then it waits, or hangs up at once when there are none.
  */
 export async function startConnectProxy({
   tls,
   inspects,
   says,
+  credentials,
 }: {
   tls?: TlsOptions;
   inspects?: TlsOptions;
   says?: string;
+  credentials?: string;
 } = {}): Promise<ConnectProxy> {
   const asked: { target: string; headers: IncomingHttpHeaders }[] = [];
   const sockets = new Set<Socket>();
@@ -46,6 +49,10 @@ export async function startConnectProxy({
   server.on(tls ? 'secureConnection' : 'connection', watch);
   server.on('connect', ({ url = '', headers }: IncomingMessage, near: Socket) => {
     asked.push({ target: url, headers });
+    const basic = credentials && `Basic ${Buffer.from(credentials).toString('base64')}`;
+    if (basic && headers['proxy-authorization'] !== basic) {
+      return void near.end('HTTP/1.1 407 Proxy Authentication Required\r\n\r\n');
+    }
     if (says === '') return void near.destroy();
     if (says !== undefined) {
       // An http server's sockets may be half open; who has left is not waited for.
