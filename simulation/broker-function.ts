@@ -17,13 +17,21 @@ import { type SimulatedTime, wanderingClock } from './simulated-time.ts';
 
 export const TOKEN_SECRET = 'd1/access-token';
 
-export const config: Config = readConfig({
+const environment = {
   D1_ISSUER_ID: 'ISSUER0001',
   D1_KEY_ID: 'simulated-key',
   D1_ENVIRONMENT: 'production',
   D1_SIGNING_KEY_ID: 'alias/simulated',
   D1_TOKEN_SECRET_ID: TOKEN_SECRET,
   D1_CLIENT_CERTIFICATE_SECRET_ID: 'd1/client-certificate',
+};
+export const config: Config = readConfig(environment);
+
+/** Of a standby, whose Region has a replica of the primary's token secret. */
+export const PRIMARY_TOKEN_SECRET = 'd1/primary/access-token';
+export const standbyConfig: Config = readConfig({
+  ...environment,
+  D1_PRIMARY_TOKEN_SECRET_ID: PRIMARY_TOKEN_SECRET,
 });
 
 /** As serverless.yml sets it. */
@@ -55,24 +63,28 @@ export type Handle = (event: unknown, context: { getRemainingTimeInMillis: () =>
  */
 export function createContainerApp({
   client,
+  settings = config,
   sign,
   tokenEndpoint,
   clock,
   random,
 }: {
   client: SimulatedClient;
+  settings?: Config;
   sign: Sign;
   tokenEndpoint: TokenEndpoint;
   clock: Clock;
   random: Random;
 }): Handle {
   const heard = new Map<string, BrokerError[]>();
-  const store = createTokenStore({ client, secretId: config.tokenSecretId, issuerId: config.issuerId });
+  const { tokenSecretId, primaryTokenSecretId, issuerId } = settings;
+  const storeIn = (secretId: string) => createTokenStore({ client, secretId, issuerId });
   const app = createApp({
-    config,
+    config: settings,
     sign,
     tokenEndpoint,
-    store,
+    store: storeIn(tokenSecretId),
+    readPrimary: primaryTokenSecretId === undefined ? undefined : storeIn(primaryTokenSecretId).read,
     clock,
     random,
     telemetry: {
@@ -108,8 +120,9 @@ export class BrokerFunction {
   readonly #time: SimulatedTime;
   readonly #random: SeededRandom;
   readonly #client: SimulatedClient;
-  readonly #d1: D1;
+  readonly #d1: Pick<D1, 'sign' | 'tokenEndpoint'>;
   readonly #clockErrorSeconds: number;
+  readonly #settings: Config;
   #containers: Container[] = [];
 
   constructor({
@@ -118,18 +131,21 @@ export class BrokerFunction {
     client,
     d1,
     clockErrorSeconds,
+    settings = config,
   }: {
     time: SimulatedTime;
     random: SeededRandom;
     client: SimulatedClient;
-    d1: D1;
+    d1: Pick<D1, 'sign' | 'tokenEndpoint'>;
     clockErrorSeconds: number;
+    settings?: Config;
   }) {
     this.#time = time;
     this.#random = random;
     this.#client = client;
     this.#d1 = d1;
     this.#clockErrorSeconds = clockErrorSeconds;
+    this.#settings = settings;
   }
 
   async invoke(event: unknown): Promise<Invocation> {
@@ -156,6 +172,7 @@ export class BrokerFunction {
     const d1 = this.#d1;
     const app = createContainerApp({
       client: this.#client,
+      settings: this.#settings,
       sign: d1.sign,
       tokenEndpoint: d1.tokenEndpoint(clock, config),
       clock,

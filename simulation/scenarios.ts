@@ -36,7 +36,7 @@ export const longOutages: Faults = {
   ...unreachable({ distribution: 'exponential', everySeconds: 2 * DAY, lastsSeconds: 20 * MINUTE }),
 };
 
-const badTicks: TickFaults = { lostShare: 0.02, duplicatedShare: 0.02, lateShare: 0.1, lateMeanSeconds: 45 };
+export const badTicks: TickFaults = { lostShare: 0.02, duplicatedShare: 0.02, lateShare: 0.1, lateMeanSeconds: 45 };
 
 export const largeWishes: DirectCalls = { everySeconds: MINUTE, minRemainingSeconds: [600, 840] };
 

@@ -9,8 +9,10 @@ import {
   watchLongOutages,
   watchStrictQuota,
 } from './experiments.ts';
+import { loseRegion, lostRegionSection } from './lost-region.ts';
 import { plotOutages, plotSharesWithout, plotStrictQuota, plotWrites } from './plots.ts';
 import { longOutageTable, outageTable, policyTables, seedsTable } from './tables.ts';
+import { TwoRegionsWorkers } from './two-regions-workers.ts';
 import { WorldWorkers } from './world-workers.ts';
 
 // `npm run simulate`: the tables of docs/simulation.md on standard output and in that file, and its plots. With
@@ -29,6 +31,9 @@ const [compared, seeds, outages, longOutages, strictQuota] = await Promise.all([
   watchStrictQuota(workers.run, setting),
 ]);
 await workers.close();
+const regionWorkers = new TwoRegionsWorkers();
+const lostRegion = await loseRegion(regionWorkers.run, setting);
+await regionWorkers.close();
 const tables = [
   `Seed ${setting.seed}, ${setting.days} simulated days for each policy and scenario.`,
   policyTables(compared),
@@ -41,6 +46,7 @@ const tables = [
   '### long outages, one by one',
   "The outages of *long outages, 5 % failures* that this project's consumers noticed, in seconds: how long each lasted, what was left of the stored token when it began, and how long each consumer had none. World 1 is that of the consumers that only read, world 2 that of the reader with broker, as in the tables above; in world 3 two of them live side by side.",
   longOutageTable(longOutages),
+  ...lostRegionSection(lostRegion),
 ].join('\n\n');
 console.log(tables);
 

@@ -236,7 +236,7 @@ export async function simulate(options: WorldOptions): Promise<Figures> {
  * The reader loads its Lambda client with `import()`. Where that waits for more than promises, as under vitest, simulated
  * time would go on meanwhile, and no run would be like another: worlds then have to run in WorldWorkers.
  */
-async function importsAreInstant(): Promise<void> {
+export async function importsAreInstant(): Promise<void> {
   let turned = false;
   setImmediate(() => {
     turned = true;
@@ -249,9 +249,9 @@ async function importsAreInstant(): Promise<void> {
 const FIRST_CALL_MILLISECONDS = 120_000;
 
 /** One consumer, and a stopwatch. */
-class Observation {
+export class Observation {
   readonly #time: SimulatedTime;
-  readonly #d1: D1;
+  readonly #d1: Pick<D1, 'isRefusingAll'>;
   readonly #consumer: Consumer;
   readonly #callEvery: number;
   #observed = 0;
@@ -261,7 +261,8 @@ class Observation {
   /** Of the token of the last call. */
   secondsLeft = 0;
 
-  constructor(time: SimulatedTime, d1: D1, consumer: Consumer, callEverySeconds: number) {
+  /** @param d1 Says when there is nothing to measure. */
+  constructor(time: SimulatedTime, d1: Pick<D1, 'isRefusingAll'>, consumer: Consumer, callEverySeconds: number) {
     this.#time = time;
     this.#d1 = d1;
     this.#consumer = consumer;

@@ -32,10 +32,11 @@ export type InvocationContext = Pick<Context, 'getRemainingTimeInMillis'>;
  *
  * @returns A function that answers an event; it throws a BrokerError with issuer and correlation id, and nothing else.
  */
-export function createApp({ config, sign, tokenEndpoint, store, loadTrial, clock, random, telemetry }: Dependencies) {
+export function createApp(dependencies: Dependencies) {
+  const { config, sign, tokenEndpoint, store, readPrimary, loadTrial, clock, random, telemetry } = dependencies;
   const { issuerId } = config;
   const obtain = createObtain({ config, sign, tokenEndpoint, clock, random });
-  const broker = createBroker({ config, store, obtain, clock });
+  const broker = createBroker({ config, store, readPrimary, obtain, clock });
   const rotate = createRotation({ store, obtain, clock });
   let check: Promise<ReturnType<typeof createCheck>> | undefined;
 

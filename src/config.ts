@@ -46,6 +46,7 @@ export const textSettings = {
   },
   tokenSecretId: { variable: 'D1_TOKEN_SECRET_ID', ...required, ...secretName },
   clientCertificateSecretId: { variable: 'D1_CLIENT_CERTIFICATE_SECRET_ID', ...required, ...secretName },
+  primaryTokenSecretId: { variable: 'D1_PRIMARY_TOKEN_SECRET_ID', ...optional, ...secretName },
   nextKeyId: { variable: 'D1_NEXT_KEY_ID', ...optional, ...visible },
   nextSigningKeyId: {
     variable: 'D1_NEXT_SIGNING_KEY_ID',
@@ -78,7 +79,10 @@ function milliseconds(variable: string, minimum: number, maximum: number, fallba
 }
 
 /** Without a value when they are not given. */
-type OptionalText = 'audience' | 'stage' | 'nextKeyId' | 'nextSigningKeyId';
+type OptionalText = 'audience' | 'stage' | 'nextKeyId' | 'nextSigningKeyId' | 'primaryTokenSecretId';
+
+/** A standby asks D1 when the newest token that it knows has this much left: its primary has had its turn by then. */
+const STANDBY_WINDOW_SECONDS = 120;
 
 export type Config = Readonly<
   Record<keyof typeof numberSettings, number> &
@@ -86,6 +90,8 @@ export type Config = Readonly<
       audience: string | undefined;
       nextKeyId: string | undefined;
       nextSigningKeyId: string | undefined;
+      /** Given to a standby alone: the replica of the primary's token secret, in this Region. */
+      primaryTokenSecretId: string | undefined;
       stage: string | undefined;
       /** Absolute, https. */
       tokenEndpoint: string;
@@ -121,6 +127,8 @@ export function readConfig(environment: Record<string, string | undefined>): Con
   const mustHave = (setting: TextSetting) => text(setting) ?? '';
 
   const issuerId = mustHave(textSettings.issuerId);
+  const primaryTokenSecretId = text(textSettings.primaryTokenSecretId);
+  const refreshWindow = number(numberSettings.refreshWindowSeconds);
   const config: Config = {
     issuerId,
     keyId: mustHave(textSettings.keyId),
@@ -133,7 +141,8 @@ export function readConfig(environment: Record<string, string | undefined>): Con
     stage: text(textSettings.stage),
     nextKeyId: text(textSettings.nextKeyId),
     nextSigningKeyId: text(textSettings.nextSigningKeyId),
-    refreshWindowSeconds: number(numberSettings.refreshWindowSeconds),
+    primaryTokenSecretId,
+    refreshWindowSeconds: primaryTokenSecretId ? Math.min(refreshWindow, STANDBY_WINDOW_SECONDS) : refreshWindow,
     assertionLifetimeSeconds: number(numberSettings.assertionLifetimeSeconds),
     defaultExpiresInSeconds: number(numberSettings.defaultExpiresInSeconds),
     clientCertificateTtlSeconds: number(numberSettings.clientCertificateTtlSeconds),
@@ -154,6 +163,9 @@ export function readConfig(environment: Record<string, string | undefined>): Con
   }
   if (config.tokenSecretId !== '' && config.tokenSecretId === config.clientCertificateSecretId) {
     faults.push('D1_TOKEN_SECRET_ID and D1_CLIENT_CERTIFICATE_SECRET_ID must not name the same secret');
+  }
+  if (primaryTokenSecretId && [config.tokenSecretId, config.clientCertificateSecretId].includes(primaryTokenSecretId)) {
+    faults.push('D1_PRIMARY_TOKEN_SECRET_ID must name a secret of its own: a replica can be read only');
   }
   if ((config.nextKeyId === undefined) !== (config.nextSigningKeyId === undefined)) {
     faults.push('D1_NEXT_KEY_ID and D1_NEXT_SIGNING_KEY_ID must be given together: a kid and its key');

@@ -9,6 +9,8 @@ export interface Parts {
   readonly sign: Sign;
   readonly tokenEndpoint: TokenEndpoint;
   readonly store: TokenStore;
+  /** Reads the replica of the primary's token secret; a standby alone has one. */
+  readonly readPrimary?: TokenStore['read'] | undefined;
   /** What a check tries. Loaded when the first one comes; absent in the simulator, which makes none. */
   readonly loadTrial?: () => Promise<Trial>;
 }
@@ -28,16 +30,15 @@ export function createParts(world: World): Parts {
     signer ??= loadSigner();
     return (await signer)(input, signal);
   };
-  const store = createTokenStore({
-    client: secretsManager,
-    secretId: config.tokenSecretId,
-    issuerId: config.issuerId,
-  });
+  const { issuerId, tokenSecretId, primaryTokenSecretId } = config;
+  const storeIn = (secretId: string) => createTokenStore({ client: secretsManager, secretId, issuerId });
+  const store = storeIn(tokenSecretId);
+  const readPrimary = primaryTokenSecretId === undefined ? undefined : storeIn(primaryTokenSecretId).read;
   const loadTrial = async () => {
     const { createTrial } = await import('./trial/trial.ts');
     return createTrial(world);
   };
-  return { sign, tokenEndpoint, store, loadTrial };
+  return { sign, tokenEndpoint, store, readPrimary, loadTrial };
 
   /** When the first refresh comes: whoever asks for a token that lives does not wait for asn1.js to load. */
   async function loadSigner(): Promise<Sign> {

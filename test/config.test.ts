@@ -82,6 +82,14 @@ describe('the configuration', () => {
     });
   });
 
+  it('gives a standby a window of 120 s at most', () => {
+    const windowOf = (more: Record<string, string>) => readConfig({ ...onboarded, ...more }).refreshWindowSeconds;
+    const standby = { D1_PRIMARY_TOKEN_SECRET_ID: 'd1/primary/token' };
+    expect(windowOf(standby)).toBe(120);
+    expect(windowOf({ ...standby, D1_REFRESH_WINDOW_SECONDS: '300' })).toBe(120);
+    expect(windowOf({ ...standby, D1_REFRESH_WINDOW_SECONDS: '60' })).toBe(60);
+  });
+
   it('takes an empty variable for one that is not set', () => {
     const empty = { D1_SUBJECT: '', D1_AUDIENCE: '', D1_EXCHANGE_ATTEMPTS: '' };
 
@@ -189,6 +197,15 @@ describe('the configuration', () => {
         oneFault('D1_CONNECT_TIMEOUT_MILLISECONDS must not be above D1_EXCHANGE_TIMEOUT_MILLISECONDS'),
       );
     });
+
+    it.each(['D1_TOKEN_SECRET_ID', 'D1_CLIENT_CERTIFICATE_SECRET_ID'] as const)(
+      'a standby does not take %s for the replica of its primary',
+      (variable) => {
+        expect(faultsOf({ ...onboarded, D1_PRIMARY_TOKEN_SECRET_ID: onboarded[variable] })).toContain(
+          'D1_PRIMARY_TOKEN_SECRET_ID must name a secret of its own: a replica can be read only',
+        );
+      },
+    );
 
     it('the token may not overwrite the client certificate', () => {
       expect(faultsOf({ ...onboarded, D1_TOKEN_SECRET_ID: 'd1/client-certificate' })).toBe(

@@ -29,6 +29,7 @@ import {
 
 /** What goes on, for the sentence of a DEADLINE_EXCEEDED. */
 const READING = 'reading the token secret';
+const READING_PRIMARY = "reading the replica of the primary's token secret";
 const REFRESHING = 'the refresh';
 const WRITING = 'writing the token secret';
 /** The write gives up this much sooner than those who wait for it, so that they hear which step was slow. */
@@ -38,7 +39,10 @@ const STALE_READ_MILLISECONDS = 10_000;
 
 export interface TickOutcome extends Held {
   readonly refreshed: boolean;
-  /** A row of the plan, or why the token was replaced: `due`, `expired`, `missing`, `foreign`; `superseded` when another won. */
+  /**
+   * A row of the plan, or why the token was replaced: `due`, `expired`, `missing`, `foreign`; `superseded` when another won;
+   * `copied` when it is the primary's.
+   */
   readonly reason: string;
 }
 
@@ -73,11 +77,14 @@ interface Story {
 export function createBroker({
   config,
   store,
+  readPrimary,
   obtain,
   clock,
 }: {
   config: Config;
   store: TokenStore;
+  /** Of a standby: reads the replica of its primary's token secret. */
+  readPrimary?: TokenStore['read'] | undefined;
   obtain: Obtain;
   clock: Clock;
 }) {
@@ -183,6 +190,7 @@ export function createBroker({
           await clock.sleep(next.milliseconds);
           break;
         case 'obtain':
+          if (readPrimary && wish.kind === 'tick' && !story.cause) call.journal.warn(standsIn());
           story.cause ??= causeOf(situation());
           askedAt = clock.now();
           if (next.forRefusal && !exchanges.underWay) askedForRefusalAt = askedAt;
@@ -195,7 +203,7 @@ export function createBroker({
           }
           break;
         case 'store':
-          story.cause ??= causeOf(situation());
+          story.cause ??= next.held.fromPrimary ? 'copied' : causeOf(situation());
           try {
             if (await write(next.held, next.forced, call)) story.wrote = true;
             else story.lost = true;
@@ -215,12 +223,41 @@ export function createBroker({
 
   function read(call: Call): Promise<void> {
     return share(reads, READING, call, async (deadline) => {
-      const snapshot = await deadline.limit(READING, (signal) =>
-        call.journal.time('read_secret', () => store.read(signal)),
-      );
-      adopt(snapshot);
-      if (snapshot.foreign) call.journal.warn(foreignValue(config.tokenSecretId, snapshot.foreign));
+      const primary = primarySnapshot(call, deadline);
+      try {
+        const snapshot = await deadline.limit(READING, (signal) =>
+          call.journal.time('read_secret', () => store.read(signal)),
+        );
+        adopt(snapshot);
+        if (snapshot.foreign) call.journal.warn(foreignValue(config.tokenSecretId, snapshot.foreign));
+      } finally {
+        // A caller gets the primary's token where this Region's secret can't be read.
+        takeOver(await primary);
+      }
     });
+  }
+
+  /** @returns What the replica holds. It never rejects: that a replica can't be read must be in nobody's way. */
+  async function primarySnapshot(call: Call, deadline: Deadline): Promise<Snapshot> {
+    if (!readPrimary) return {};
+    try {
+      const snapshot = await deadline.limit(READING_PRIMARY, (signal) => readPrimary(signal));
+      if (!snapshot.record)
+        call.journal.warn(replicaUnavailable(`it holds no token: ${snapshot.foreign ?? 'it is empty'}`));
+      return snapshot;
+    } catch (thrown) {
+      call.journal.warn(replicaUnavailable(asBrokerError(thrown).what));
+      return {};
+    }
+  }
+
+  /** Holds the primary's token where it is newer than all that this container knows. */
+  function takeOver({ record, versionId }: Snapshot): void {
+    if (!record || !lives({ record })) return;
+    // It has a version in the primary's secret: of two tokens of one second this Region's own stays, and after a swap the
+    // secret is read again, because another container may have stored the very same value.
+    const primary: Held = { record, versionId: undefined, formerVersionId: versionId, fromPrimary: true };
+    if (!held || !lives(held) || supersedes(primary, held.record, clock.now())) held = primary;
   }
 
   /** Takes over what the secret holds, unless this container has something newer. */
@@ -270,7 +307,7 @@ export function createBroker({
 
   const knownRecords = () => [held?.record, known.snapshot.record].filter((one) => one !== undefined);
 
-  const lives = (token: Held) => token.record.expires_at * 1000 > clock.now();
+  const lives = (token: Pick<Held, 'record'>) => token.record.expires_at * 1000 > clock.now();
 
   /** Until the secret was read, `force` refuses everything. */
   function refusalOf({ force, newerThan, refused }: TokenWish): Refusal | undefined {
@@ -293,3 +330,20 @@ const notReady = (retryAfterSeconds: number | undefined) =>
   });
 
 const deadTokenRepeated = () => responseInvalid('D1 repeats an access token that has expired');
+
+const replicaUnavailable = (why: string) =>
+  new BrokerError({
+    code: 'PRIMARY_TOKEN_UNAVAILABLE',
+    what: `The replica of the primary's token secret is of no use: ${why}`,
+    remedy:
+      'Look at the replica (DescribeSecret in the primary Region, ReplicationStatus) and at the permissions on it.',
+    retryable: true,
+  });
+
+const standsIn = () =>
+  new BrokerError({
+    code: 'PRIMARY_TOKEN_UNAVAILABLE',
+    what: 'The primary has not stored a token in time: this standby asks D1 itself.',
+    remedy: "Look at the primary Region's stack and at the replication of its token secret.",
+    retryable: true,
+  });

@@ -40,6 +40,8 @@ export interface Held {
   readonly formerVersionId?: string | undefined;
   /** Writing it has failed: then it is tried again, and D1 is not asked for another one meanwhile. */
   readonly writeFailed?: boolean;
+  /** The primary's, in another Region, that its standby has read from a replica: it is copied as soon as it is seen. */
+  readonly fromPrimary?: boolean;
 }
 
 /** Which tokens do not suit a caller. */
@@ -148,7 +150,7 @@ export const rows: readonly Row[] = [
   {
     reason: 'held',
     for: 'both',
-    when: 'the held token is newer than the stored one, was just obtained or has at least 780 s or its life less two minutes left (three quarters where that is more) or failed to be stored before and is not due, and the pace or the budget of forced writes allows it',
+    when: 'the held token is newer than the stored one, was just obtained or has at least 780 s or its life less two minutes left (three quarters where that is more) or failed to be stored before or comes from the primary and is not due, and the pace (the primary has kept it) or the budget of forced writes allows it',
     does: 'store it',
     decide: (view) => {
       const { waiting, done } = view;
@@ -366,10 +368,10 @@ const wholeSecondsLeft = (record: TokenRecord, now: number): number => secondsLe
 const windowOf = (record: TokenRecord, refreshWindowSeconds: number): number =>
   Math.min(refreshWindowSeconds, record.expires_in / 2);
 
-function isWorthStoring({ record, writeFailed }: Held, { now, refreshWindowSeconds }: View): boolean {
+function isWorthStoring({ record, writeFailed, fromPrimary }: Held, { now, refreshWindowSeconds }: View): boolean {
   const life = record.expires_in;
   const left = wholeSecondsLeft(record, now);
-  if (writeFailed) return left > windowOf(record, refreshWindowSeconds);
+  if (writeFailed || fromPrimary) return left > windowOf(record, refreshWindowSeconds);
   return left >= Math.min(PACE_SECONDS + SPARE_SECONDS, Math.max(life * 0.75, life - 120));
 }
 
@@ -385,7 +387,8 @@ function earlyBy(snapshot: Snapshot | undefined, now: number, refreshWindowSecon
 
 function store({ early, mayForce, done }: View, held: Held): Action | undefined {
   if (done.failed.write) return undefined;
-  if (early <= 0) return { do: 'store', held, forced: false };
+  // The primary has kept the pace of what it wrote.
+  if (early <= 0 || held.fromPrimary) return { do: 'store', held, forced: false };
   return mayForce ? { do: 'store', held, forced: true } : undefined;
 }
 

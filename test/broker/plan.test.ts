@@ -258,6 +258,16 @@ describe('A tick', () => {
         'due: obtain',
       ],
       [
+        'stores a worn one of the primary, which has kept its pace',
+        { secret: aged(250), held: { ...worn, fromPrimary: true } },
+        'held: store worn',
+      ],
+      [
+        'prefers another when that is due itself',
+        { secret: aged(100), held: { ...inMemory(tokenOf('it', 300)), fromPrimary: true } },
+        'due: obtain',
+      ],
+      [
         'stores what was just obtained, however short',
         { secret: aged(250), held: worn, obtained: true },
         'held: store worn',

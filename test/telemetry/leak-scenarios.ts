@@ -18,6 +18,8 @@ export interface Scenario {
   readonly ends: readonly ('ok' | ErrorCode)[];
 }
 
+/** Where a standby looks for the primary's token. */
+const REPLICA = 'd1/primary/access-token';
 /** The text of a secret that is not a token, not a key, and not to be told all the same. */
 export const FOREIGN_TEXT = 'correct-horse-battery-staple-7c1e9b';
 /** A JWT that is in an event where it does not belong. */
@@ -363,6 +365,18 @@ export const scenarios: readonly Scenario[] = [
       ends: ['ok', 'ok'],
     }),
   ),
+  {
+    name: 'the replica of the primary is foreign',
+    environment: { D1_PRIMARY_TOKEN_SECRET_ID: REPLICA },
+    prepare: (sandbox) =>
+      sandbox.secretsManager.handle('CreateSecret', {
+        Name: REPLICA,
+        SecretString: JSON.stringify({ access_token: MISPLACED_TOKEN, expires_at: FOREIGN_TEXT }),
+        ClientRequestToken: randomUUID(),
+      }),
+    events: [tick, direct],
+    ends: ['ok', 'ok'],
+  },
   {
     name: 'the token secret may not be written, and the refusal quotes it',
     aws: awsRefuses('PutSecretValue', 'AccessDeniedException'),
