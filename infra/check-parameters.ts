@@ -16,6 +16,7 @@ import {
   type Value,
   wholeNumber,
 } from './rules.ts';
+import { namesAnotherRegion, secondRegionFaults, secondRegionRules, secondRegionValues } from './second-region.ts';
 
 /** The part of what osls hands to a file that is a function. */
 export interface Osls {
@@ -97,6 +98,7 @@ export const rules: Readonly<Record<string, Rule>> = {
     text(/^https?:\/\/[A-Za-z0-9.-]+(:\d{1,5})?\/?$/, 'a URL of scheme, host and port, without credentials or path'),
   ),
   noProxy: list(/^[A-Za-z0-9.*-]+(:\d{1,5})?$/, 'hosts, `.suffixes` or `*`, each with a port if need be'),
+  ...secondRegionRules,
 };
 
 /** Parameters that there were, and what to do instead. */
@@ -185,7 +187,8 @@ export function check(
   faults.push(...contradictions(parameters, place), ...network(parameters, place), ...ofLandingZone);
   if (faults.length > 0) return { faults };
   const all = { ...parameters, ...zone.values };
-  return { parameters: { ...all, ...derived(all, zone, place) }, notices: notices(parameters) };
+  const complete = { ...all, ...derived(all, zone, place), ...secondRegionValues(parameters, place.region) };
+  return { parameters: complete, notices: notices(parameters) };
 }
 
 /** Parameters that are right by themselves, and not together or not here. */
@@ -220,10 +223,11 @@ function contradictions(parameters: Readonly<Record<string, Value>>, { stage, re
   }
   for (const [name, value] of Object.entries(parameters)) {
     for (const arn of [value].flat()) {
-      const fault = misplaced(arn, region);
+      const fault = misplaced(arn, region, { elsewhere: namesAnotherRegion(name) });
       if (fault !== undefined) faults.push(`parameter ${name} ${fault}`);
     }
   }
+  faults.push(...secondRegionFaults(parameters, region));
   if (!/^[A-Za-z0-9-]+$/.test(stage)) {
     faults.push(`the stage "${stage}" is in the names of AWS resources; it must be of A-Z a-z 0-9 -`);
   }

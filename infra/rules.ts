@@ -94,15 +94,16 @@ export const logRetention: Rule = {
 /**
  * Whether an ARN can be meant for a stack in this Region. AWS General Reference, "Amazon Resource Names".
  *
+ * @param elsewhere The value names something in another Region of the same partition.
  * @returns The rest of a sentence that begins with the value's name; nothing when it can.
  */
-export function misplaced(arn: unknown, region: string): string | undefined {
+export function misplaced(arn: unknown, region: string, { elsewhere = false } = {}): string | undefined {
   if (typeof arn !== 'string' || !arn.startsWith('arn:')) return undefined;
   const [, partition, , where] = arn.split(':');
   if (partition !== partitionOf(region)) {
     return `is of partition ${partition}; ${region} is in ${partitionOf(region)}`;
   }
-  return where && where !== region ? `is of Region ${where}; the stack is in ${region}` : undefined;
+  return where && where !== region && !elsewhere ? `is of Region ${where}; the stack is in ${region}` : undefined;
 }
 
 function partitionOf(region: string): string {

@@ -43,6 +43,11 @@ const good: Readonly<Record<string, unknown>> = {
   fips: false,
   egressProxy: 'none',
   noProxy: [],
+  role: 'primary',
+  replicaRegions: [],
+  primaryTokenSecretArn: 'none',
+  primaryCurrentSigningKeyArn: 'none',
+  primaryNextSigningKeyArn: 'none',
 };
 
 const place = { stage: 'production', region: 'eu-west-1', service: 'd1-token-broker' };
@@ -54,6 +59,14 @@ const topics = {
 const switches = { onboarded: 'false', compositeAlarm: 'false', dashboard: 'false', fips: 'false' };
 const noValue = { Ref: 'AWS::NoValue' };
 const ownAccount = { Ref: 'AWS::AccountId' };
+/** What follows from having one Region. */
+const oneRegion = {
+  signingKeyFile: 'signing-key.yml',
+  replicas: noValue,
+  allowReplicas: noValue,
+  replicaOfPrimary: noValue,
+  replicatedSecrets: [],
+};
 const brokerRole = { 'Fn::GetAtt': ['BrokerRole', 'Arn'] };
 
 function faultsOf(
@@ -107,6 +120,7 @@ describe('parameters', () => {
       schedulerRoleName: noValue,
       deploymentBucket: { blockPublicAccess: true, serverSideEncryption: 'AES256' },
       terminationProtection: null,
+      ...oneRegion,
     });
   });
 
@@ -534,4 +548,88 @@ describe('checkedParameters', () => {
       );
     },
   );
+});
+
+describe('a second Region', () => {
+  const there = 'eu-central-1';
+  const elsewhere = (arn: string) => arn.replace('eu-west-1', there);
+  const mrk = elsewhere(key).replace(/key.*/, `key/mrk-${'0123456789abcdef'.repeat(2)}`);
+  const replicated = { replicaRegions: [elsewhere(key)] };
+  const standby = {
+    role: 'standby',
+    primaryTokenSecretArn: elsewhere(secret).replace('d1/token', 'd1/production/token'),
+    primaryCurrentSigningKeyArn: mrk,
+    existingClientCertificateSecretArn: secret,
+    existingSecretsKeyArn: key,
+  };
+
+  test('of a primary is named by the key that encrypts the replicas', () => {
+    expect(accepted(replicated)).toMatchObject({
+      signingKeyFile: 'signing-key.yml',
+      replicas: [{ Region: there, KmsKeyId: elsewhere(key) }],
+      allowReplicas: {
+        Action: 'kms:ReplicateKey',
+        Principal: { AWS: good['keyAdministrators'] },
+        Condition: { StringEquals: { 'kms:ReplicaRegion': [there] } },
+      },
+    });
+  });
+
+  test('of a standby reads the replica in its own Region', () => {
+    expect(accepted(standby)).toMatchObject({
+      signingKeyFile: 'standby.yml',
+      replicas: noValue,
+      allowReplicas: noValue,
+      replicaOfPrimary: standby.primaryTokenSecretArn.replace(there, 'eu-west-1'),
+    });
+  });
+
+  test.each<[what: string, changes: Record<string, unknown>, fault: string]>([
+    ['the stack’s own', { replicaRegions: [key] }, 'parameter replicaRegions has a key of eu-west-1'],
+    ['named twice', { replicaRegions: [elsewhere(key), mrk] }, 'parameter replicaRegions has two keys of one Region'],
+    ['a standby’s standby', { ...standby, ...replicated }, 'parameter replicaRegions is given; with role: standby'],
+    [
+      'without a standby',
+      { primaryTokenSecretArn: elsewhere(secret) },
+      'parameter primaryTokenSecretArn is given; only',
+    ],
+    ['without a token', { ...standby, primaryTokenSecretArn: 'none' }, 'parameter primaryTokenSecretArn is missing'],
+    [
+      'without a certificate',
+      { ...standby, existingClientCertificateSecretArn: '' },
+      'parameter existingClientCertificateSecretArn is missing',
+    ],
+    [
+      'without a key',
+      { ...standby, primaryCurrentSigningKeyArn: 'none' },
+      'parameters keyId and primaryCurrentSigningKeyArn must be given together',
+    ],
+    [
+      'with half a rollover',
+      { ...standby, nextKeyId: 'key-2' },
+      'parameters nextKeyId and primaryNextSigningKeyArn must be given together',
+    ],
+    [
+      'the primary’s',
+      { ...standby, primaryTokenSecretArn: secret },
+      'parameter primaryTokenSecretArn is of Region eu-west-1; the primary must be in another one',
+    ],
+    [
+      'where the secret’s name is taken by the replica',
+      { ...standby, tokenSecretName: 'd1/production/token' },
+      'parameter tokenSecretName is "d1/production/token", like the primary\'s',
+    ],
+    [
+      'that would write the replica',
+      { ...standby, existingTokenSecretArn: standby.primaryTokenSecretArn.replace(there, 'eu-west-1') },
+      'parameter existingTokenSecretArn is the replica, which can be read only',
+    ],
+    [
+      'with a key of one Region',
+      { ...standby, primaryCurrentSigningKeyArn: elsewhere(key) },
+      `parameter primaryCurrentSigningKeyArn is "${elsewhere(key)}"; it must be`,
+    ],
+  ])('must not be %s', (_what, changes, fault) => {
+    expect(faultsOf(changes)).toContainEqual(expect.stringContaining(fault));
+  });
 });

@@ -62,8 +62,19 @@ const full = {
   certificateReaders: payments,
   codeSigningConfigArn: 'arn:aws:lambda:eu-west-1:111122223333:code-signing-config:csc-0123456789abcdefg',
   existingSecretsKeyArn: 'arn:aws:kms:eu-west-1:111122223333:key/66666666-7777-8888-9999-000000000000',
+  replicaRegions: 'arn:aws:kms:eu-central-1:111122223333:key/77777777-8888-9999-0000-111111111111',
   existingTokenSecretArn: 'arn:aws:secretsmanager:eu-west-1:111122223333:secret:d1/token-AbCdEf',
   existingClientCertificateSecretArn: 'arn:aws:secretsmanager:eu-west-1:111122223333:secret:d1/certificate-AbCdEf',
+};
+/** The stack of a second Region. */
+const standby = {
+  role: 'standby',
+  primaryTokenSecretArn: 'arn:aws:secretsmanager:eu-central-1:111122223333:secret:d1/production/token-AbCdEf',
+  primaryCurrentSigningKeyArn: 'arn:aws:kms:eu-central-1:111122223333:key/mrk-0123456789abcdef0123456789abcdef',
+  primaryNextSigningKeyArn: 'arn:aws:kms:eu-central-1:111122223333:key/mrk-123456789abcdef0123456789abcdef0',
+  nextKeyId: 'example-key-2',
+  existingClientCertificateSecretArn: full.existingClientCertificateSecretArn,
+  existingSecretsKeyArn: full.existingSecretsKeyArn,
 };
 /** Nothing that can be left out. */
 const bare = { reservedConcurrency: 'none', keyId: 'none', nextKeyId: 'example-key-2', activeSigningKey: 'next' };
@@ -74,6 +85,7 @@ let example: ServicePackage;
 let template: Template;
 let withAll: ServicePackage;
 let withLittle: ServicePackage;
+let asStandby: ServicePackage;
 let statements: readonly Statement[];
 
 beforeAll(async () => {
@@ -84,12 +96,13 @@ beforeAll(async () => {
   template = example.template;
   withAll = await packageService(join(folder, 'all'), { parameters: full });
   withLittle = await packageService(join(folder, 'little'), { parameters: bare });
+  asStandby = await packageService(join(folder, 'standby'), { parameters: standby });
   statements = statementsOf(template);
 });
 
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-const packages = () => [example, withAll, withLittle];
+const packages = () => [example, withAll, withLittle, asStandby];
 
 test('cfn-lint finds nothing that infra/suppressions.ts does not answer', async () => {
   const files = packages().map(({ templateFile }) => templateFile);
@@ -349,6 +362,53 @@ test('both signing keys can be replicated, each with an alias and a kid of its o
       Default: name === 'Current' ? 'example-key-1' : 'example-key-2',
     });
   }
+});
+
+describe('a second Region', () => {
+  test('gets replicas of both secrets, and may get one of the signing keys, when its key is named', () => {
+    const replicas = [{ Region: 'eu-central-1', KmsKeyId: full.replicaRegions }];
+    for (const id of ['TokenSecret', 'ClientCertificateSecret']) {
+      expect(withAll.template.Resources[id]?.Properties['ReplicaRegions']).toEqual(replicas);
+    }
+    const replicating = statementsOf(withAll.template).filter(({ actions }) => actions.includes('kms:ReplicateKey'));
+    expect(replicating.map(({ resource, condition }) => [resource, condition])).toEqual(
+      ['CurrentSigningKey', 'NextSigningKey'].map((id) => [
+        id,
+        { StringEquals: { 'kms:ReplicaRegion': ['eu-central-1'] } },
+      ]),
+    );
+  });
+
+  test('signs with replicas of the keys, under the key policy that the keys have', () => {
+    for (const [id, primary] of [
+      ['CurrentSigningKey', standby.primaryCurrentSigningKeyArn],
+      ['NextSigningKey', standby.primaryNextSigningKeyArn],
+    ] as const) {
+      const { Type, Properties } = asStandby.template.Resources[id] ?? {};
+      expect(Type).toBe('AWS::KMS::ReplicaKey');
+      expect(Properties).toMatchObject({
+        PrimaryKeyArn: primary,
+        KeyPolicy: template.Resources[id]?.Properties['KeyPolicy'],
+      });
+      expect(asStandby.template.Resources[`${id}Alias`]).toEqual(template.Resources[`${id}Alias`]);
+    }
+  });
+
+  test('reads the replica of the token, and writes a secret of its own', () => {
+    const replica = standby.primaryTokenSecretArn.replace('eu-central-1', 'eu-west-1');
+    expect(asStandby.template.Resources['TicksLambdaFunction']?.Properties['Environment']).toMatchObject({
+      Variables: { D1_PRIMARY_TOKEN_SECRET_ID: replica },
+    });
+    const about = statementsOf(asStandby.template).filter(({ resources }) => resources.includes(replica));
+    expect(about.map(({ resource, actions }) => [resource, actions])).toEqual([
+      ['StandbyPolicy', ['secretsmanager:DescribeSecret', 'secretsmanager:GetSecretValue']],
+    ]);
+  });
+
+  test('is in no resource of a stack that has one Region', () => {
+    expect(Object.keys(template.Resources)).not.toContain('StandbyPolicy');
+    expect(statements.flatMap(({ actions }) => actions)).not.toContain('kms:ReplicateKey');
+  });
 });
 
 describe('packaging stops, and says nothing but why', () => {
