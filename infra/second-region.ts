@@ -14,8 +14,8 @@ const orNone = (pattern: RegExp, rule: string) => ({
 export const secondRegionRules = {
   role: {
     kind: 'text' as const,
-    accepts: (value: string) => value === 'primary' || value === 'standby',
-    rule: 'one of primary, standby',
+    accepts: (value: string) => ['primary', 'standby', 'promoted'].includes(value),
+    rule: 'one of primary, standby, promoted',
   },
   replicaRegions: {
     kind: 'list' as const,
@@ -34,6 +34,9 @@ const ofThePrimary = ['primaryTokenSecretArn', 'primaryCurrentSigningKeyArn', 'p
 export const namesAnotherRegion = (name: string): boolean =>
   name === 'replicaRegions' || ofThePrimary.some((one) => one === name);
 
+/** A standby, whether it watches its primary or was promoted: then it refreshes by itself, with the keys that it has. */
+const isOfSecondRegion = ({ role }: Parameters) => role === 'standby' || role === 'promoted';
+
 const regionOf = (arn: string) => arn.split(':')[3] ?? '';
 const inRegion = (arn: string, region: string) => arn.replace(/^((?:[^:]*:){3})[^:]*/, `$1${region}`);
 const replicaKeys = (parameters: Parameters) =>
@@ -44,7 +47,7 @@ export function secondRegionFaults(parameters: Parameters, region: string): stri
   const faults: string[] = [];
   const textOf = (name: string) => String(parameters[name] ?? '');
   const isGiven = (name: string) => !['', 'none'].includes(textOf(name));
-  const isStandby = parameters['role'] === 'standby';
+  const isStandby = isOfSecondRegion(parameters);
   const replicas = replicaKeys(parameters).map(regionOf);
   if (replicas.includes(region))
     faults.push(`parameter replicaRegions has a key of ${region}, which is the stack's own`);
@@ -86,7 +89,7 @@ const noValue = { Ref: 'AWS::NoValue' };
 /** What the template can't work out for itself. */
 export function secondRegionValues(parameters: Parameters, region: string) {
   const keys = replicaKeys(parameters);
-  const isStandby = parameters['role'] === 'standby';
+  const isStandby = isOfSecondRegion(parameters);
   const primaryToken = String(parameters['primaryTokenSecretArn']);
   const certificate = String(parameters['existingClientCertificateSecretArn']);
   const replica = inRegion(primaryToken, region);
@@ -107,6 +110,7 @@ export function secondRegionValues(parameters: Parameters, region: string) {
         : noValue,
     /** A replica has its primary's ARN, but for the Region (Secrets Manager User Guide, "Replicate secrets across Regions"). */
     replicaOfPrimary: isStandby ? replica : noValue,
+    watchedReplica: parameters['role'] === 'standby' ? replica : noValue,
     replicatedSecrets: isStandby
       ? [replica, primaryToken, certificate, inRegion(certificate, regionOf(primaryToken))]
       : [],

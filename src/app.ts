@@ -1,6 +1,6 @@
 import type { Context } from 'aws-lambda';
 import { createBroker, type TickOutcome, type TokenOutcome } from './broker/broker.ts';
-import { createObtain } from './broker/obtain.ts';
+import { createObtain, type Obtain } from './broker/obtain.ts';
 import { createRotation } from './broker/rotation.ts';
 import type { createCheck } from './check/check.ts';
 import type { Config } from './config.ts';
@@ -11,7 +11,7 @@ import { type Call, Journal } from './invocation.ts';
 import type { Parts } from './parts.ts';
 import { type Clock, nowSeconds } from './shared/clock.ts';
 import type { Random } from './shared/random.ts';
-import { secondsLeft } from './shared/token-record.ts';
+import { secondsLeft, type TokenRecord } from './shared/token-record.ts';
 import type { Outcome, Telemetry } from './telemetry.ts';
 
 /** Time to log and to answer, after the last step. */
@@ -37,7 +37,13 @@ export function createApp(dependencies: Dependencies) {
   const { issuerId } = config;
   const obtain = createObtain({ config, sign, tokenEndpoint, clock, random });
   const broker = createBroker({ config, store, readPrimary, obtain, clock });
-  const rotate = createRotation({ store, obtain, clock });
+  // A standby's rotation asks D1 no sooner than its tick: with a token that is good it pends that one, and is overtaken.
+  const obtainInRotation: Obtain = async (call, limit, known) => {
+    const isGood = (record: TokenRecord) => secondsLeft(record, nowSeconds(clock)) > config.refreshWindowSeconds;
+    if (readPrimary && known.some(isGood)) return { record: undefined, isRepeated: true };
+    return obtain(call, limit, known);
+  };
+  const rotate = createRotation({ store, obtain: obtainInRotation, clock });
   let check: Promise<ReturnType<typeof createCheck>> | undefined;
 
   return async (event: unknown, context: InvocationContext): Promise<Answer> => {
@@ -95,7 +101,7 @@ export function createApp(dependencies: Dependencies) {
   async function makeCheck() {
     if (!loadTrial) throw new TypeError('These parts can make no check.');
     const [{ createCheck }, trial] = await Promise.all([import('./check/check.ts'), loadTrial()]);
-    return createCheck({ config, trial, broker, store, clock, random });
+    return createCheck({ config, trial, broker, store, readPrimary, clock, random });
   }
 
   function tickAnswer({ refreshed, reason, record, versionId }: TickOutcome): TickAnswer {

@@ -11,6 +11,7 @@ import type { Random } from '../shared/random.ts';
 import { secondsLeft } from '../shared/token-record.ts';
 import type { TokenStore } from '../token-store/token-store.ts';
 import type { NamedKey, Trial } from '../trial/trial.ts';
+import { replicaFacts, whatIsIn } from './replica-facts.ts';
 import { notWanted, runStep } from './steps.ts';
 
 const NO_WISH = { minRemainingSeconds: 0, force: false, newerThan: undefined, refused: undefined } as const;
@@ -34,6 +35,7 @@ export function createCheck({
   trial,
   broker,
   store,
+  readPrimary,
   clock,
   random,
 }: {
@@ -41,6 +43,7 @@ export function createCheck({
   trial: Trial;
   broker: Broker;
   store: TokenStore;
+  readPrimary?: TokenStore['read'] | undefined;
   clock: Clock;
   random: Random;
 }) {
@@ -54,14 +57,19 @@ export function createCheck({
 
     const tokenSecret = runStep('token_secret', [], clock, (know) =>
       limit('reading the token secret', async (signal) => {
-        const [snapshot, writes] = await Promise.all([store.read(signal), trial.writesWithin24Hours(signal)]);
-        const { record, versionId, foreign } = snapshot;
+        const [snapshot, writes, replica] = await Promise.all([
+          store.read(signal),
+          trial.writesWithin24Hours(signal),
+          readPrimary && replicaFacts(readPrimary, clock, signal),
+        ]);
+        const { record, versionId } = snapshot;
         call.journal.storedExpiresAt = record?.expires_at ?? 0;
         know({
-          holds: record ? 'token' : foreign ? 'foreign' : 'nothing',
+          holds: whatIsIn(snapshot),
           ...(versionId !== undefined && { version_id: versionId }),
           ...(record && { seconds_left: secondsLeft(record, nowSeconds(clock)), stored_key_id: record.key_id }),
           ...(writes !== undefined && { writes_within_24_hours: writes }),
+          ...replica,
         });
       }),
     );

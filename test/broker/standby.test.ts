@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { AwsError, type Intercept as AwsIntercept } from '../../sandbox/aws/server.ts';
 import { TOKEN_SECRET } from '../../sandbox/sandbox.ts';
+import type { CheckReport } from '../../src/shared/check-report.ts';
 import type { TokenRecord } from '../../src/shared/token-record.ts';
 import { d1Refuses, fingerprint, openStory } from './open-story.ts';
 
@@ -139,6 +140,26 @@ describe('The tick of a standby', () => {
   });
 });
 
+describe('A rotation of the secret of a standby', () => {
+  it('does not ask D1 while the copied token is good', async () => {
+    const { container, replicate, recordOf, sandbox, calls, stored } = await openSecondRegion();
+    await replicate(named(recordOf(60), 'of-the-primary'));
+    const lambda = container();
+    await lambda.tick();
+    const ClientRequestToken = randomUUID();
+    await sandbox.secretsManager.handle('RotateSecret', {
+      SecretId: TOKEN_SECRET,
+      ClientRequestToken,
+      RotationLambdaARN: 'arn:aws:lambda:eu-west-1:000000000000:function:d1-token-broker',
+    });
+    for (const Step of ['createSecret', 'setSecret', 'testSecret', 'finishSecret']) {
+      await lambda.send({ Step, SecretId: TOKEN_SECRET, ClientRequestToken });
+    }
+    expect(calls()).not.toHaveProperty('oauth2/token');
+    expect((await stored()).record).toMatchObject({ access_token: fingerprint('of-the-primary') });
+  });
+});
+
 describe('A direct caller of a standby', () => {
   it('whose token was refused gets the one of the primary before D1 is asked', async () => {
     const { container, replicate, recordOf, store, stored, calls } = await openSecondRegion();
@@ -170,5 +191,30 @@ describe('A direct caller of a standby', () => {
     };
     expect(await container().token()).toMatchObject({ access_token: fingerprint('of-the-primary'), source: 'memory' });
     expect(warnings()).toContain('TOKEN_STORE_DENIED');
+  });
+});
+
+describe('A check of a standby', () => {
+  const factsOf = (report: unknown) =>
+    (report as CheckReport).steps.map((step) => ('facts' in step ? step.facts : {}))[0];
+
+  it('tells what the replica holds, how old that is, and what is left of the token', async () => {
+    const { container, replicate, recordOf, clock } = await openSecondRegion();
+    await replicate(recordOf(60));
+    clock.advance(30_000);
+    expect(factsOf(await container().send({ action: 'check', exchange: false }))).toMatchObject({
+      holds: 'nothing',
+      replica_holds: 'token',
+      replica_age_seconds: 30,
+      replica_seconds_left: 810,
+    });
+  });
+
+  it('does not fail by a replica that cannot be read', async () => {
+    const { container, faults } = await openSecondRegion();
+    faults.aws = replicaRefuses;
+    const report = await container().send({ action: 'check', exchange: false });
+    expect(report).toMatchObject({ passed: true });
+    expect(factsOf(report)).toMatchObject({ replica_holds: 'unreadable', replica_error_code: 'TOKEN_STORE_DENIED' });
   });
 });

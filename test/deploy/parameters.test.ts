@@ -65,6 +65,7 @@ const oneRegion = {
   replicas: noValue,
   allowReplicas: noValue,
   replicaOfPrimary: noValue,
+  watchedReplica: noValue,
   replicatedSecrets: [],
 };
 const brokerRole = { 'Fn::GetAtt': ['BrokerRole', 'Arn'] };
@@ -580,7 +581,14 @@ describe('a second Region', () => {
       signingKeyFile: 'standby.yml',
       replicas: noValue,
       allowReplicas: noValue,
-      replicaOfPrimary: standby.primaryTokenSecretArn.replace(there, 'eu-west-1'),
+      watchedReplica: standby.primaryTokenSecretArn.replace(there, 'eu-west-1'),
+    });
+  });
+
+  test('that is promoted keeps its keys, and watches no primary', () => {
+    expect(accepted({ ...standby, role: 'promoted' })).toMatchObject({
+      signingKeyFile: 'standby.yml',
+      watchedReplica: noValue,
     });
   });
 
