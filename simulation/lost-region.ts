@@ -71,7 +71,7 @@ export function lostRegionSection(worlds: readonly LostRegion[]): string[] {
   const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
   return [
     '### a Region is lost for an hour',
-    `The first Region is lost for an hour once a day, at a random moment: ${worlds[0]?.figures.lost.length ?? 0} times. Nothing runs in it, and its replica stands still. The replica's lag is 5 s on average, and a minute at most. Consumers live in the second Region, but for one that lives in the first and is looked at while that is there: seconds without a live token in all, and in brackets the longest stretch. Normal times begin two minutes after the Region is back.`,
+    `The first Region is lost for an hour once a day, at a random moment; such hours: ${worlds[0]?.figures.lost.length ?? 0}. Nothing runs in it, and its replica stands still. The replica's lag is 5 s on average, and a minute at most. Consumers live in the second Region, but for one that lives in the first and is looked at while that is there: seconds without a live token in all, and in brackets the longest stretch. Normal times begin two minutes after the Region is back.`,
     [line(['world', ...titles]), line(['---', ...titles.map(() => '---:')]), ...lines.map(line)].join('\n'),
   ];
 }
