@@ -43,6 +43,7 @@ const functionRow = (
   when?: string,
 ): FaultRow => ({ call, kinds, ...(when !== undefined && { when }), first: { check, code } });
 
+const IDLE = 'neither the doctor nor a check makes this call';
 const CERTIFICATE = 'secret=d1/client-certificate';
 const TOKEN = 'secret=d1/access-token';
 /** The first request to D1 is of the step `connection`; what follows is the exchange. */
@@ -113,7 +114,7 @@ export const faultRows: readonly FaultRow[] = [
     call,
     kinds: call === 'd1.banking/issuers' ? ([...all, 'unauthorized'] as const) : all,
     first: undefined,
-    because: 'neither the doctor nor a check makes this call',
+    because: IDLE,
   })),
   ...(
     [
@@ -137,6 +138,12 @@ export const faultRows: readonly FaultRow[] = [
 ];
 
 /** As the sandbox's command line spells them, one a fault. */
-export const faultCases = faultRows.flatMap(({ call, kinds, when, first }) =>
-  kinds.map((kind) => ({ rule: [call, kind, when].filter(Boolean).join(' '), call, kind, first })),
+export const faultCases = faultRows.flatMap(({ call, kinds, when, first, because }) =>
+  kinds.map((kind) => ({
+    rule: [call, kind, when].filter(Boolean).join(' '),
+    call,
+    kind,
+    first,
+    isIdle: because === IDLE,
+  })),
 );
