@@ -53,6 +53,14 @@ export const refused: readonly { readonly name: string; readonly values: Readonl
   { name: 'tracing', values: { tracing: 'on' } },
   { name: 'logRetentionDays', values: { logRetentionDays: 31 } },
   { name: 'logKey', values: { logKey: 'mine' } },
+  { name: 'landingZone', values: { landingZone: '/etc/zone.json' } },
+  { name: 'consumerPrincipals', values: { consumerPrincipals: ['me'] } },
+  { name: 'organizationId', values: { organizationId: 'o-abcdefghij', consumerPrincipals: [] } },
+  { name: 'subnetIds', values: { subnetIds: [], securityGroupIds: ['sg-0123abcd'] } },
+  { name: 'securityGroupIds', values: { securityGroupIds: [], subnetIds: ['subnet-0123abcd'] } },
+  { name: 'fips', values: { fips: true } },
+  { name: 'egressProxy', values: { egressProxy: 'proxy.bank.example:3128' } },
+  { name: 'noProxy', values: { noProxy: ['.amazonaws.com'], egressProxy: 'none' } },
 ];
 
 /** Parameters of which every value that the packaging takes works. */
@@ -64,7 +72,11 @@ export const harmless: readonly string[] = [
   'tracing',
   'logRetentionDays',
   'logKey',
+  'fips',
 ];
+
+/** Parameters that make no difference to the broker when they are wrong: only its consumers notice, with a refusal. */
+export const unseen: readonly string[] = ['organizationId'];
 
 const numbers = [
   'D1_REFRESH_WINDOW_SECONDS',
@@ -195,6 +207,8 @@ export const wrongParameters: readonly WrongParameter[] = [
       'codeSigningConfigArn',
       'reservedConcurrency',
       'rotationSchedule',
+      'landingZone',
+      'consumerPrincipals',
     ],
     what: 'what AWS refuses: a name that is taken, a principal that is not there, unsigned code, more than the account has. The deployment says which',
     first: { check: 'stack.status', code: 'STACK_FAILED' },
@@ -207,6 +221,30 @@ export const wrongParameters: readonly WrongParameter[] = [
     what: 'all in use, or throttled by hand',
     first: { check: 'check', code: 'FUNCTION_THROTTLED' },
     breakIt: (bank) => bank.fault('lambda.Invoke throttle'),
+  },
+  {
+    names: ['egressProxy'],
+    what: 'a proxy where nobody listens',
+    first: { check: 'check.connection', code: 'PROXY_UNREACHABLE' },
+    breakIt: byHand({ HTTPS_PROXY: 'http://127.0.0.1:1' }),
+  },
+  {
+    names: ['subnetIds', 'securityGroupIds', 'noProxy'],
+    what: 'no way to D1',
+    first: unreachable,
+    breakIt: (bank) => {
+      byHand({ D1_CONNECT_TIMEOUT_MILLISECONDS: '600', D1_EXCHANGE_TIMEOUT_MILLISECONDS: '600' })(bank);
+      bank.fault('d1.oauth2/token hang');
+    },
+  },
+  {
+    names: ['subnetIds', 'securityGroupIds', 'noProxy'],
+    what: 'no way to AWS either',
+    first: { check: 'check.signing_key', code: 'SIGNING_FAILED' },
+    breakIt: (bank) => {
+      byHand({ D1_AWS_TIMEOUT_MILLISECONDS: '300' })(bank);
+      for (const call of ['kms.Sign', 'secretsmanager.GetSecretValue']) bank.fault(`${call} hang`);
+    },
   },
   {
     names: ['memoryMegabytes'],

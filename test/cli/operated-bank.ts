@@ -157,7 +157,9 @@ export function runFile(
 
 /** A Lambda container, as the handler makes it, with the configuration that the stack gives it now. */
 function startApp({ environment, deployment }: Sandbox, clock: Clock) {
-  const variables = Object.entries(deployment.environment).filter(([name]) => name.startsWith('D1_'));
+  const variables = Object.entries(deployment.environment).filter(([name]) =>
+    /^(D1_|HTTPS_PROXY$|NO_PROXY$)/.test(name),
+  );
   const config = readConfig(Object.fromEntries(variables));
   const place = {
     region: 'eu-west-1',

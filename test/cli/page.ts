@@ -3,7 +3,7 @@ import { checks } from '../../src/cli/doctor/checks.ts';
 import { exitCodes } from '../../src/cli/frame/exit-code.ts';
 import { application } from '../../src/cli/program.ts';
 import { faultRows } from './doctor-faults.ts';
-import { harmless, refused, wrongParameters } from './doctor-parameters.ts';
+import { harmless, refused, unseen, wrongParameters } from './doctor-parameters.ts';
 import { breaks } from './doctor-table.ts';
 
 const table = (head: readonly string[], rows: readonly (readonly (string | number)[])[]) =>
@@ -85,7 +85,8 @@ ${table(
 What can be wrong with a parameter, and what says so first (\`test/cli/doctor-parameters.test.ts\`). What
 breaks a parameter's rule is refused by \`npm run package\`, by its name, whichever it is: ${list([...new Set(refused.map(({ name }) => name))])}.
 
-Whatever the packaging takes works for ${list(harmless)}. The rest shows at AWS and D1 only:
+Whatever the packaging takes works for ${list(harmless)}. A wrong
+${list(unseen)} is noticed by consumers only, whom it refuses. The rest shows at AWS and D1 only:
 
 ${table(
   ['parameter', 'what is wrong', 'check', 'code'],
