@@ -38,12 +38,6 @@ export const suppressions: readonly Suppression[] = [
   },
   {
     tool: 'checkov',
-    rule: 'CKV_AWS_117',
-    resources: functions,
-    reason: "Nothing of the bank's network is needed; docs/landing-zone.md says how if a rule demands subnets.",
-  },
-  {
-    tool: 'checkov',
     rule: 'CKV_AWS_173',
     resources: functions,
     reason: 'The variables are names and ARNs, nothing secret; AWS encrypts them with a key of its own.',
