@@ -15,7 +15,8 @@ process.on('message', async (order: Order) => {
     process.send?.([]);
     return;
   }
-  for (const variable of Object.keys(process.env)) if (/^(AWS|D1)_/.test(variable)) delete process.env[variable];
+  for (const variable of Object.keys(process.env))
+    if (/^(AWS_|D1_|HTTPS_PROXY$)/.test(variable)) delete process.env[variable];
   Object.assign(process.env, order.environment);
   const { handler }: typeof import('../../src/handler.ts') = await import(
     `../../src/handler.ts?container=${randomUUID()}`

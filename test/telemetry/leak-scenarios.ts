@@ -11,6 +11,8 @@ export interface Scenario {
   readonly aws?: AwsIntercept;
   readonly d1?: D1Intercept;
   readonly environment?: Readonly<Record<string, string>>;
+  /** What an egress proxy, whose URL has credentials, says instead of opening a tunnel; when it is empty it hangs up. */
+  readonly proxySays?: string;
   readonly remainingMilliseconds?: number;
   /** Before the first event, with the sandbox up. */
   readonly prepare?: (sandbox: Sandbox) => Promise<unknown>;
@@ -96,6 +98,8 @@ const awsBabbles =
     return undefined;
   };
 
+const bothEnd = (code: ErrorCode) => [code, code];
+
 export const scenarios: readonly Scenario[] = [
   {
     name: 'all goes well',
@@ -122,6 +126,13 @@ export const scenarios: readonly Scenario[] = [
     },
     events: [tick, direct],
     ends: ['CONFIG_INVALID', 'CONFIG_INVALID'],
+  },
+  { name: 'the egress proxy hangs up', proxySays: '', events: [tick, direct], ends: bothEnd('PROXY_UNREACHABLE') },
+  {
+    name: 'the egress proxy refuses the credentials, and repeats them',
+    proxySays: `HTTP/1.1 407 ${FOREIGN_TEXT}\r\nproxy-authenticate: Basic realm="${FOREIGN_TEXT}"\r\n\r\n`,
+    events: [tick, direct],
+    ends: bothEnd('PROXY_REFUSED'),
   },
   {
     name: 'events hold a token where it does not belong',

@@ -10,6 +10,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest
 import { CLIENT_CERTIFICATE_SECRET } from '../../sandbox/sandbox.ts';
 import { BrokerError, errorCodes } from '../../src/errors.ts';
 import { type Bank, openBank } from '../support/bank.ts';
+import { startConnectProxy } from '../support/connect-proxy.ts';
 import { captureOutput } from './captured-output.ts';
 import { type Invoked, type Order, tell } from './lambda.ts';
 import { FOREIGN_TEXT, MISPLACED_KEY, MISPLACED_TOKEN, type Scenario, scenarios } from './leak-scenarios.ts';
@@ -20,6 +21,7 @@ import { findLeaks, type Secret } from './leak-search.ts';
  * is run, and everything that it emits is searched for a piece of every secret that was in play.
  */
 
+const PROXY_CREDENTIALS = `teller:${FOREIGN_TEXT}`;
 const fast = { D1_EXCHANGE_ATTEMPTS: '2' };
 const named = scenarios.map((scenario) => [scenario.name, scenario] as const);
 
@@ -62,6 +64,9 @@ async function play(
       return await (scenario.d1 ? scenario.d1(request, seen, response) : seen());
     },
   });
+  const { proxySays: says } = scenario;
+  const proxy = says === undefined ? undefined : await startConnectProxy({ says });
+  if (proxy) keep('the credentials for a proxy', PROXY_CREDENTIALS);
   try {
     await scenario.prepare?.(bank.sandbox);
     const { SecretString } = await bank.sandbox.secretsManager.handle('GetSecretValue', {
@@ -69,12 +74,18 @@ async function play(
     });
     for (const line of keyLines(String(SecretString))) keep('a line of the private key', line);
     const invoked = await run(bank, {
-      environment: { ...bank.sandbox.environment, ...fast, ...scenario.environment },
+      environment: {
+        ...bank.sandbox.environment,
+        ...fast,
+        ...scenario.environment,
+        ...(proxy && { HTTPS_PROXY: proxy.url.href.replace('://', `://${PROXY_CREDENTIALS}@`) }),
+      },
       events: scenario.events,
       remainingMilliseconds: scenario.remainingMilliseconds ?? 60_000,
     });
     return { invoked, secrets };
   } finally {
+    await proxy?.close();
     await bank.close();
   }
 }
@@ -223,6 +234,7 @@ describe('in a process like that of Lambda, nothing leaks', () => {
         'an access token',
         'an assertion',
         'the claims of an assertion',
+        'the credentials for a proxy',
         'the header of an assertion',
         'the signature of an assertion',
         'the text of a foreign secret',
