@@ -132,6 +132,7 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
     kms,
     secretsManager,
     d1: options.isOnboarded === false ? undefined : d1,
+    stage: options.stage ?? STAGE,
     secretText:
       options.isOnboarded === false
         ? JSON.stringify({ ca_bundle: serverAuthority.certificatePem })
@@ -197,21 +198,46 @@ async function onboard({
   kms,
   secretsManager,
   d1,
+  stage,
   secretText,
 }: {
   kms: Kms;
   secretsManager: SecretsManager;
   d1: D1Server | undefined;
+  stage: string;
   secretText: string;
 }): Promise<string> {
-  const { KeyMetadata } = await kms.handle('CreateKey', { KeySpec: 'ECC_NIST_P256', KeyUsage: 'SIGN_VERIFY' });
-  const { KeyId } = KeyMetadata as { KeyId: string };
+  // As infra/ makes them: descriptions say whose they are, and the stack's tags which stage's.
+  const Tags = Object.entries({ service: 'd1-token-broker', stage }).map(([TagKey, TagValue]) => ({
+    TagKey,
+    TagValue,
+  }));
+  const makeKey = async (fields: object) => {
+    const { KeyMetadata } = await kms.handle('CreateKey', { ...fields, Tags });
+    return KeyMetadata as { KeyId: string; Arn: string };
+  };
+  const { KeyId } = await makeKey({
+    Description: `Signs the JWT assertions of issuer ${ISSUER_ID} for Thales D1`,
+    KeySpec: 'ECC_NIST_P256',
+    KeyUsage: 'SIGN_VERIFY',
+    MultiRegion: true,
+  });
+  const { Arn: KmsKeyId } = await makeKey({
+    Description: `Encrypts the Thales D1 access token and client certificate of issuer ${ISSUER_ID}`,
+  });
   await kms.handle('CreateAlias', { AliasName: SIGNING_KEY_ALIAS, TargetKeyId: KeyId });
   const { PublicKey } = (await kms.handle('GetPublicKey', { KeyId })) as { PublicKey: string };
   d1?.provisionIssuer({ issuerId: ISSUER_ID, keyId: KEY_ID, publicKey: Buffer.from(PublicKey, 'base64') });
-  await secretsManager.handle('CreateSecret', { Name: TOKEN_SECRET, ClientRequestToken: randomUUID() });
+  await secretsManager.handle('CreateSecret', {
+    Name: TOKEN_SECRET,
+    Description: `Thales D1 access token of issuer ${ISSUER_ID}, kept fresh by d1-token-broker-${stage}`,
+    KmsKeyId,
+    ClientRequestToken: randomUUID(),
+  });
   await secretsManager.handle('CreateSecret', {
     Name: CLIENT_CERTIFICATE_SECRET,
+    Description: `Client certificate and private key of issuer ${ISSUER_ID} for mutual TLS with Thales D1`,
+    KmsKeyId,
     ClientRequestToken: randomUUID(),
     SecretString: secretText,
   });

@@ -13,7 +13,7 @@ const layers: readonly (readonly string[])[] = [
   ['cli/main.ts'],
   ['cli/run.ts'],
   ['cli/program.ts'],
-  ['cli/certificate/', 'cli/doctor/', 'cli/init/', 'cli/key/', 'cli/operate/', 'cli/token/'],
+  ['cli/adopt/', 'cli/certificate/', 'cli/doctor/', 'cli/init/', 'cli/key/', 'cli/operate/', 'cli/token/'],
   ['cli/frame/'],
   ['handler.ts'],
   ['app.ts'],

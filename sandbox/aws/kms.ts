@@ -26,7 +26,7 @@ export interface KmsOptions {
 type Output = Record<string, unknown>;
 
 const dayMilliseconds = 24 * 60 * 60 * 1000;
-const keyIdPattern = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+const keyIdPattern = /^([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|mrk-[0-9a-f]{32})$/;
 
 /**
  * The part of AWS KMS that a signer meets ("AWS KMS API Reference"). Keys live in memory and never leave: there is no
@@ -51,6 +51,13 @@ export class Kms {
         return this.#getPublicKey(input);
       case 'DescribeKey':
         return { KeyMetadata: this.#metadata(this.#find(input.string('KeyId'))) };
+      case 'ListKeys':
+        return { Keys: this.#all().map(({ id, arn }) => ({ KeyId: id, KeyArn: arn })), Truncated: false };
+      case 'GetKeyPolicy':
+        return {
+          Policy: this.#findByIdOrArn(input.string('KeyId')).policy ?? this.#defaultPolicy(),
+          PolicyName: 'default',
+        };
       case 'CreateKey':
         return this.#createKey(input);
       case 'EnableKey':
@@ -123,7 +130,9 @@ export class Kms {
     if (usage !== undefined && !usagesOf[spec].includes(usage)) {
       throw input.error(`KeyUsage ${usage} is not compatible with KeySpec ${spec}.`);
     }
-    const id = randomUUID();
+    const isMultiRegion = input.optionalBoolean('MultiRegion') ?? false;
+    // "Multi-Region keys in AWS KMS": their ids begin so.
+    const id = isMultiRegion ? `mrk-${randomUUID().replaceAll('-', '')}` : randomUUID();
     const key: Key = {
       id,
       arn: this.#arn(`key/${id}`),
@@ -131,9 +140,11 @@ export class Kms {
       usage: usage ?? 'ENCRYPT_DECRYPT',
       description: input.optionalString('Description', { max: 8192 }) ?? '',
       createdAt: this.#options.clock.now(),
+      isMultiRegion,
+      policy: input.optionalString('Policy', { min: 1, max: 32_768 }),
       state: 'Enabled',
       deletionAt: undefined,
-      tags: new Map(),
+      tags: tagsIn(input),
       pair: await generatePair(spec),
     };
     this.#keys.set(id, key);
@@ -191,12 +202,7 @@ export class Kms {
   #tag(input: Input): Output {
     const key = this.#findByIdOrArn(input.string('KeyId'));
     refusePendingDeletion(key);
-    for (const tag of input.optionalObjects('Tags', { max: 50 })) {
-      const value = tag.optionalString('TagValue', { min: 0, max: 256 }) ?? '';
-      // "Tag restrictions", AWS KMS Developer Guide.
-      if (!/^[\p{L}\p{N}\s_.:/=+\-@]*$/u.test(value)) throw new AwsError('TagException', 'The tag value is not valid.');
-      key.tags.set(tag.string('TagKey', { min: 1, max: 128 }), value);
-    }
+    for (const [name, value] of tagsIn(input)) key.tags.set(name, value);
     return {};
   }
 
@@ -233,6 +239,24 @@ export class Kms {
     return key;
   }
 
+  #all(): readonly Key[] {
+    const now = this.#options.clock.now();
+    return [...this.#keys.values()].filter(({ deletionAt }) => deletionAt === undefined || deletionAt > now);
+  }
+
+  /** "Default key policy", AWS KMS Developer Guide. */
+  #defaultPolicy(): string {
+    const AWS = `arn:aws:iam::${this.#options.accountId}:root`;
+    const statement = {
+      Sid: 'Enable IAM User Permissions',
+      Effect: 'Allow',
+      Principal: { AWS },
+      Action: 'kms:*',
+      Resource: '*',
+    };
+    return JSON.stringify({ Version: '2012-10-17', Id: 'key-default-1', Statement: [statement] });
+  }
+
   /** What follows this account's and Region's ARN prefix; a foreign ARN stays whole, and is found nowhere. */
   #withoutArn(reference: string): string {
     const prefix = this.#arn('');
@@ -255,7 +279,14 @@ export class Kms {
       KeyState: key.state,
       KeyManager: 'CUSTOMER',
       Origin: 'AWS_KMS',
-      MultiRegion: false,
+      MultiRegion: key.isMultiRegion,
+      ...(key.isMultiRegion && {
+        MultiRegionConfiguration: {
+          MultiRegionKeyType: 'PRIMARY',
+          PrimaryKey: { Arn: key.arn, Region: this.#options.region },
+          ReplicaKeys: [],
+        },
+      }),
       KeySpec: key.spec,
       CustomerMasterKeySpec: key.spec,
       ...algorithmsMember(key),
@@ -265,6 +296,16 @@ export class Kms {
 }
 
 const tagsOf = (key: Key) => [...key.tags].map(([TagKey, TagValue]) => ({ TagKey, TagValue }));
+
+function tagsIn(input: Input): Map<string, string> {
+  const tags = input.optionalObjects('Tags', { max: 50 }).map((tag): [string, string] => {
+    const value = tag.optionalString('TagValue', { min: 0, max: 256 }) ?? '';
+    // "Tag restrictions", AWS KMS Developer Guide.
+    if (!/^[\p{L}\p{N}\s_.:/=+\-@]*$/u.test(value)) throw new AwsError('TagException', 'The tag value is not valid.');
+    return [tag.string('TagKey', { min: 1, max: 128 }), value];
+  });
+  return new Map(tags);
+}
 
 function refusePendingDeletion(key: Key): void {
   if (key.state === 'PendingDeletion') {

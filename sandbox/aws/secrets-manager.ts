@@ -77,6 +77,10 @@ export class SecretsManager {
         return this.#putValue(input);
       case 'DescribeSecret':
         return description(this.#find(input));
+      case 'GetResourcePolicy':
+        return this.#policy(input);
+      case 'PutResourcePolicy':
+        return this.#putPolicy(input);
       case 'ListSecrets':
         return listed(this.#all(), input);
       case 'ListSecretVersionIds':
@@ -105,6 +109,8 @@ export class SecretsManager {
       name,
       arn: `arn:aws:secretsmanager:${this.#options.region}:${this.#options.accountId}:secret:${name}-${randomSuffix()}`,
       description: input.optionalString('Description', { max: 2048 }),
+      kmsKeyId: input.optionalString('KmsKeyId', { max: 2048 }),
+      policy: undefined,
       createdAt: now,
       changedAt: now,
       versions: new Versions(this.#options.clock, this.#options.versionQuota ?? 100),
@@ -190,6 +196,17 @@ export class SecretsManager {
     const withDeprecated = input.optionalBoolean('IncludeDeprecated') ?? false;
     const entries = secret.versions.list().map((version) => versionEntry(secret, version));
     return { ...identity(secret), Versions: entries.filter((entry) => withDeprecated || 'VersionStages' in entry) };
+  }
+
+  #policy(input: Input): Output {
+    const secret = this.#find(input);
+    return { ...identity(secret), ...(secret.policy !== undefined && { ResourcePolicy: secret.policy }) };
+  }
+
+  #putPolicy(input: Input): Output {
+    const secret = this.#findUsable(input);
+    secret.policy = input.string('ResourcePolicy', { min: 1, max: 20_480 });
+    return identity(secret);
   }
 
   #updateStage(input: Input): Output {

@@ -1,16 +1,20 @@
 import { AwsError } from '../aws/aws-error.ts';
 import type { Deployment } from './deployment.ts';
+import { changeSetOperation } from './import.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** DescribeStacks, and UpdateStack with the previous template ("AWS CloudFormation API Reference"). It is done at once. */
+/** DescribeStacks, an import by change set, and UpdateStack with the previous template ("AWS CloudFormation API Reference"). It is done at once. */
 export async function cloudFormation(deployment: Deployment, operation: string, fields: Fields) {
   const { stackName } = deployment;
   const id = `arn:aws:cloudformation:eu-west-1:000000000000:stack/${stackName}/00000000-0000-4000-8000-000000000000`;
   const name = String(fields['StackName']);
+  const answer = changeSetOperation(deployment, operation, fields, id);
+  if (answer) return answer;
   if (!deployment.exists || (name !== stackName && name !== id)) {
     throw new AwsError('ValidationError', `Stack with id ${name} does not exist`);
   }
+  const isBare = deployment.imported !== undefined || deployment.status === 'REVIEW_IN_PROGRESS';
   switch (operation) {
     case 'DescribeStacks':
       return {
@@ -21,11 +25,17 @@ export async function cloudFormation(deployment: Deployment, operation: string, 
             CreationTime: '2026-01-01T00:00:00.000Z',
             StackStatus: deployment.status,
             DriftInformation: { StackDriftStatus: deployment.drift },
-            Parameters: [...deployment.parameters].map(([ParameterKey, ParameterValue]) => ({
-              ParameterKey,
-              ParameterValue,
-            })),
-            Outputs: Object.entries(deployment.outputs).map(([OutputKey, OutputValue]) => ({ OutputKey, OutputValue })),
+            ...(isBare && { Parameters: [], Outputs: [] }),
+            ...(!isBare && {
+              Parameters: [...deployment.parameters].map(([ParameterKey, ParameterValue]) => ({
+                ParameterKey,
+                ParameterValue,
+              })),
+              Outputs: Object.entries(deployment.outputs).map(([OutputKey, OutputValue]) => ({
+                OutputKey,
+                OutputValue,
+              })),
+            }),
           },
         ],
       };

@@ -17,6 +17,15 @@ export interface Alarm {
   readonly topic: 'CriticalTopicArn' | 'WarningTopicArn';
 }
 
+/** A change set that imports ("AWS CloudFormation API Reference", CreateChangeSet). */
+export interface ChangeSet {
+  readonly template: {
+    readonly Resources: Readonly<Record<string, { readonly Type: string; readonly Properties: object }>>;
+  };
+  /** Physical ids by logical ones. */
+  readonly imports: ReadonlyMap<string, string>;
+}
+
 export interface DeploymentOptions {
   readonly region: string;
   /** Twelve digits. */
@@ -54,6 +63,10 @@ export class Deployment {
   /** Changes by hand, on top of what the stack says. */
   readonly changedByHand: Record<string, string> = {};
   functionState: 'Active' | 'Inactive' | 'Pending' | 'Failed' = 'Active';
+  /** What an import has put into a stack that nothing was deployed to yet. */
+  imported: ChangeSet | undefined;
+  /** By name. */
+  readonly changeSets = new Map<string, ChangeSet>();
   readonly missingOutputs = new Set<string>();
   /** Hears the function's new environment after each change. */
   onChange: (environment: Readonly<Record<string, string>>) => void = () => {};
@@ -133,7 +146,14 @@ export class Deployment {
     for (const place of ['current', 'next'] as const) {
       const wanted = this.active === place || this.#kid(place) !== 'none';
       if (wanted && !this.#keys.has(place)) {
-        const { KeyMetadata } = await kms.handle('CreateKey', { KeySpec: 'ECC_NIST_P256', KeyUsage: 'SIGN_VERIFY' });
+        const { KeyMetadata } = await kms.handle('CreateKey', {
+          KeySpec: 'ECC_NIST_P256',
+          KeyUsage: 'SIGN_VERIFY',
+          MultiRegion: true,
+          Tags: Object.entries({ service: 'd1-token-broker', stage: this.#options.stage ?? STAGE }).map(
+            ([TagKey, TagValue]) => ({ TagKey, TagValue }),
+          ),
+        });
         const { KeyId, Arn } = KeyMetadata as { KeyId: string; Arn: string };
         await kms.handle('CreateAlias', { AliasName: this.#alias(place), TargetKeyId: KeyId });
         this.#keys.set(place, Arn);
@@ -141,6 +161,18 @@ export class Deployment {
         await kms.handle('DeleteAlias', { AliasName: this.#alias(place) });
       }
     }
+    this.status = 'UPDATE_COMPLETE';
+    this.onChange(this.environment);
+  }
+
+  /** The deployment that follows an import: what was brought in is the stack's, and the function gets it. */
+  deployImported(): void {
+    for (const place of ['current', 'next'] as const) {
+      const id = this.imported?.imports.get(place === 'current' ? 'CurrentSigningKey' : 'NextSigningKey');
+      if (id !== undefined)
+        this.#keys.set(place, `arn:aws:kms:${this.#options.region}:${this.#options.accountId}:key/${id}`);
+    }
+    this.imported = undefined;
     this.status = 'UPDATE_COMPLETE';
     this.onChange(this.environment);
   }

@@ -1,4 +1,5 @@
 import { buildApplication, buildRouteMap } from '@stricli/core';
+import { adoptCommand } from './adopt/command.ts';
 import { certificateRoutes } from './certificate/commands.ts';
 import { doctorCommand } from './doctor/command.ts';
 import type { Context } from './frame/context.ts';
@@ -19,6 +20,7 @@ const root = buildRouteMap<string, Context>({
     token: tokenRoutes,
     queues: queueRoutes,
     logs: logsCommand,
+    adopt: adoptCommand,
   },
   docs: {
     brief: 'Looks after a Thales D1 token broker: from an empty account to the first token, and through every change',

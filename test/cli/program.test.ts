@@ -31,7 +31,7 @@ describe('the program', () => {
   it('shows its commands, and their flags with examples, without a word to AWS', async () => {
     const all = await runProgram(['--help']);
     expect(all.code).toBe(0);
-    for (const command of ['doctor', 'key', 'certificate', 'init', 'status', 'token', 'queues', 'logs']) {
+    for (const command of ['doctor', 'key', 'certificate', 'init', 'status', 'token', 'queues', 'logs', 'adopt']) {
       expect(all.stdout).toContain(`d1-token ${command}`);
     }
     expect((await runProgram(['doctor', '--help'])).stdout).toContain('Examples:');
@@ -71,6 +71,7 @@ describe('each command', () => {
     ['queues show', []],
     ['queues purge', ['--dry-run']],
     ['logs', []],
+    ['adopt', ['--file', '/nonexistent']],
   ] as const)('prints one document as the schema says, and nothing secret: %s', async (command, inputs) => {
     const bank = await openOperatedBank();
     await bank.tick();

@@ -48,6 +48,9 @@ export interface Key {
   readonly description: string;
   /** Milliseconds since 1970 UTC. */
   readonly createdAt: number;
+  readonly isMultiRegion: boolean;
+  /** A key policy as it was given; the sandbox asks none. */
+  readonly policy: string | undefined;
   state: 'Enabled' | 'Disabled' | 'PendingDeletion';
   /** Milliseconds since 1970 UTC; from then on the key is gone. */
   deletionAt: number | undefined;

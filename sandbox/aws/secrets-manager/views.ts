@@ -38,6 +38,7 @@ function metadata(secret: Secret) {
     CreatedDate: secret.createdAt / 1000,
     LastChangedDate: secret.changedAt / 1000,
     ...(secret.description !== undefined && { Description: secret.description }),
+    ...(secret.kmsKeyId !== undefined && { KmsKeyId: secret.kmsKeyId }),
     ...(secret.deletion && { DeletedDate: secret.deletion.requestedAt / 1000 }),
     ...(secret.lastRotatedAt !== undefined && { LastRotatedDate: secret.lastRotatedAt / 1000 }),
     ...(secret.rotation && {

@@ -1,7 +1,10 @@
 import { usageFailure } from './cli-failure.ts';
-import type { Result, StageSession } from './command.ts';
+import type { Result, Session } from './command.ts';
 import type { ChangeFlags } from './flags.ts';
-import { isProduction } from './stage.ts';
+import { type FunctionConfiguration, isProduction } from './stage.ts';
+
+/** What a change must know of where it is made. */
+type ChangeSession = Session & { readonly configuration: Pick<FunctionConfiguration, 'environment'> };
 
 /**
  * What every change begins with: it says where it is, stops in a dry run, and on production wants the issuer id.
@@ -10,7 +13,7 @@ import { isProduction } from './stage.ts';
  * @returns The result of a dry run; `undefined` when the change may be made.
  * @throws CliFailure USAGE when it was not confirmed.
  */
-export async function mayChange(session: StageSession, flags: ChangeFlags, what: string): Promise<Result | undefined> {
+export async function mayChange(session: ChangeSession, flags: ChangeFlags, what: string): Promise<Result | undefined> {
   const { account, region, issuerId } = session.place;
   session.progress(`Account ${account}, Region ${region}, stage ${flags.stage}, issuer ${issuerId}.`);
   if (flags.dryRun) return { dryRun: true, facts: { would: what }, text: [`Dry run, nothing was changed: ${what}`] };
