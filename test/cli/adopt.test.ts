@@ -12,6 +12,9 @@ async function openRemovedBank(parameters = '', environment = 'staging') {
   onTestFinished(() => rmSync(folder, { recursive: true }));
   mkdirSync(join(folder, 'infra'));
   const stage = [
+    'default:',
+    '  activeSigningKey: current',
+    '  nextKeyId: none',
     `${STAGE}:`,
     `  environment: ${environment}`,
     `  issuerId: ${ISSUER_ID}`,

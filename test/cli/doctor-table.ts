@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { CLIENT_CERTIFICATE_SECRET, ISSUER_ID, TOKEN_SECRET } from '../../sandbox/sandbox.ts';
+import { makeCheckout } from './checkout.ts';
 import type { OperatedBank } from './operated-bank.ts';
 
 const STAGE = 'sandbox';
@@ -12,6 +13,15 @@ export const breaks: readonly (readonly [string, string, string, (bank: Operated
     'a deployment that was rolled back',
     ({ sandbox }) => {
       sandbox.deployment.status = 'UPDATE_ROLLBACK_FAILED';
+    },
+  ],
+  [
+    'parameters.file',
+    'PARAMETERS_DIFFER',
+    'a checkout from before a rollover',
+    async (bank) => {
+      bank.folder = makeCheckout().folder;
+      await bank.sandbox.deployment.update(new Map([['NextKeyId', 'bank-2027']]));
     },
   ],
   [

@@ -34,6 +34,8 @@ export interface Run {
 
 export interface OperatedBank {
   readonly sandbox: Sandbox;
+  /** Where the program runs; else here. */
+  folder: string | undefined;
   readonly faults: Faults;
   /** Adds a fault, as the sandbox's command line spells it. */
   fault(rule: string): void;
@@ -96,10 +98,9 @@ export async function openOperatedBank(
     for (const spy of spies) spy.mockRestore();
     await sandbox.close();
   });
-  const run = (inputs: readonly string[], environment: Record<string, string> = {}) =>
-    runProgram(inputs, { ...awsEnvironment(sandbox), ...environment }, options.folder);
-  return {
+  const bank: OperatedBank = {
     sandbox,
+    folder: options.folder,
     faults,
     fault: (rule) => faults.add(parseFaultRule(rule)),
     send,
@@ -113,12 +114,13 @@ export async function openOperatedBank(
     setClock: (offset) => {
       clockOffset = offset;
     },
-    run,
+    run: (inputs, environment = {}) => runProgram(inputs, { ...awsEnvironment(sandbox), ...environment }, bank.folder),
     async json(command, ...inputs) {
-      const { stdout } = await run([...command.split(' '), '--stage', STAGE, '--json', ...inputs]);
+      const { stdout } = await bank.run([...command.split(' '), '--stage', STAGE, '--json', ...inputs]);
       return JSON.parse(stdout) as Document;
     },
   };
+  return bank;
 }
 
 /** What an operator's shell has, and nothing of the function's. */

@@ -1,10 +1,11 @@
 import { createPublicKey } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { calculateJwkThumbprint } from 'jose';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { ISSUER_ID, KEY_ID } from '../../sandbox/sandbox.ts';
+import { makeCheckout } from './checkout.ts';
 import { type OperatedBank, openOperatedBank, STAGE } from './operated-bank.ts';
 import { underLoad } from './under-load.ts';
 
@@ -14,21 +15,6 @@ async function openBank() {
   const bank = await openOperatedBank();
   await bank.tick();
   return bank;
-}
-
-/** A checkout with the stage of the sandbox, and others around it. */
-function checkout(issuerId = ISSUER_ID) {
-  const folder = mkdtempSync(join(tmpdir(), 'd1-token-'));
-  onTestFinished(() => rmSync(folder, { recursive: true }));
-  mkdirSync(join(folder, 'infra'));
-  const file = join('infra', 'params.yml');
-  const stages = [
-    'default:\n  activeSigningKey: current\n  nextKeyId: none # as a rule\n\n',
-    `# The bank's own.\n${STAGE}:\n  issuerId: "${issuerId}"\n  keyId: ${KEY_ID} # agreed\n\n`,
-    '# Thales has not answered yet.\nproduction:\n  keyId: other\n',
-  ];
-  writeFileSync(join(folder, file), stages.join(''));
-  return { folder, file, written: () => readFileSync(join(folder, file), 'utf8') };
 }
 
 /** A story has many commands, some of which wait for the function's pace of checks, and the machine may be busy. */
@@ -136,7 +122,7 @@ describe('a key rollover', () => {
   it(
     'writes each step into the checkout, so that the next deployment does not take it back',
     async () => {
-      const { folder, written, file } = checkout();
+      const { folder, written, file } = makeCheckout();
       const bank = await openOperatedBank({ folder });
       await bank.tick();
       const before = written();
@@ -183,7 +169,7 @@ describe('a key rollover', () => {
     const lines = `activeSigningKey: current, keyId: "${KEY_ID}", nextKeyId: "${NEW_KID}"`;
     expect(started.next[0]).toContain(`write ${lines} into the stage in infra/params.yml`);
 
-    const { folder, file, written } = checkout('ISSUER0002');
+    const { folder, file, written } = makeCheckout('ISSUER0002');
     const before = written();
     const path = join(folder, file);
     const { facts, next } = await bank.json('key rollover start', '--kid', NEW_KID, '--file', path);

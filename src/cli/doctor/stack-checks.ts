@@ -1,3 +1,4 @@
+import { openKeyParams, toldParams } from '../frame/key-params.ts';
 import {
   activePlace,
   isProduction,
@@ -177,6 +178,27 @@ export const stackChecks: readonly Check<Found>[] = [
       if (missing.length > 0) return failed('CONFIG_INVALID', `${missing.join(', ')} is missing.`, DEPLOY);
       const { D1_ISSUER_ID: issuer = '', D1_ENVIRONMENT: d1 = '' } = environment;
       return ok({ issuer, environment: d1, production: isProduction({ environment }) });
+    },
+  },
+  {
+    id: 'parameters.file',
+    title: 'infra/params.yml here has the same signing keys as the stack',
+    needs: ['function'],
+    async run(found) {
+      const { parameters } = need(found, 'stack');
+      const params = await openKeyParams(
+        { stage: found.stage },
+        need(found, 'configuration').environment['D1_ISSUER_ID'],
+      );
+      const differs = params.compare(parameters);
+      // Outside a checkout there is nothing to compare.
+      if (differs.kind !== 'differs') return ok({ compared: differs.kind === 'same' });
+      const [remedy = ''] = toldParams(params, differs, parameters, 'looked').next;
+      return attention(
+        'PARAMETERS_DIFFER',
+        `${params.file} has other signing keys than the stack.`,
+        `Before anything is deployed: ${remedy}`,
+      );
     },
   },
 ];

@@ -4,9 +4,9 @@ import { openStage, type Result, runCommand, type StageSession } from '../frame/
 import type { Context } from '../frame/context.ts';
 import type { ChangeFlags, PlaceFlags } from '../frame/flags.ts';
 import { invokeCheck, mustHavePassed } from '../frame/invoke.ts';
+import { type KeyParamsFile, openKeyParams, type ToldParams, toldParams } from '../frame/key-params.ts';
 import { otherPlace, type StackKey } from '../frame/stage.ts';
 import { updateStack } from '../frame/update-stack.ts';
-import { type KeyParamsFile, openKeyParams, type ToldParams, toldParams } from './params.ts';
 import { recordProof } from './proof.ts';
 import { described, nextSteps, type Rollover, readRollover, rolloverFacts } from './rollover-state.ts';
 

@@ -1,8 +1,8 @@
 import { writeFile } from 'node:fs/promises';
-import { usageFailure } from '../frame/cli-failure.ts';
-import type { Fact } from '../frame/document.ts';
-import { asYaml, PARAMS_FILE, parameterIn, readParams, withParameters } from '../frame/params-file.ts';
-import type { Stack } from '../frame/stage.ts';
+import { usageFailure } from './cli-failure.ts';
+import type { Fact } from './document.ts';
+import { asYaml, PARAMS_FILE, parameterIn, readParams, withParameters } from './params-file.ts';
+import type { Stack } from './stage.ts';
 
 /** The parameters of a rollover: as the file spells them, and as the stack does. */
 export const keyParameters = {
