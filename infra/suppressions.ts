@@ -6,7 +6,7 @@ export interface Suppression {
   readonly reason: string;
 }
 
-const functions = ['BrokerLambdaFunction', 'TicksLambdaFunction', 'CandidateLambdaFunction'];
+const functions = ['BrokerLambdaFunction', 'TicksLambdaFunction'];
 const queues = ['UndeliveredTicks', 'FailedInvocations'];
 
 /** test/deploy/template.deploy.ts fails on a finding that is not here, and on a suppression that finds nothing any more. */

@@ -127,7 +127,7 @@ const bothFunctions = (path: string) => [`BrokerLambdaFunction.${path}`, `TicksL
 const bothRoles = (path: string) => [`BrokerRole.${path}`, `SchedulerRole.${path}`];
 const policiesForConsumers = ['SecretsKey.KeyPolicy.Statement', 'TokenSecretPolicy.ResourcePolicy.Statement'];
 
-/** What differs from a stack without any. The candidate, which an example stack has not, has what the other functions have. */
+/** What differs from a stack without any. */
 const effects: Readonly<Record<keyof typeof alone, readonly string[]>> = {
   landingZone: [
     ...bothFunctions('Code.S3Bucket'),

@@ -51,7 +51,7 @@ describe('the standalone template', () => {
     expect([...ofOsls(left.Resources), ...ofOsls(left.Outputs)]).toHaveLength(3);
     for (const part of [left.Resources, left.Outputs]) for (const name of ofOsls(part)) delete part[name];
     const Code = { S3Bucket: { Ref: 'CodeBucket' }, S3Key: { Ref: 'CodeKey' } };
-    for (const name of ['Broker', 'Ticks', 'Candidate']) {
+    for (const name of ['Broker', 'Ticks']) {
       const { Properties } = left.Resources[`${name}LambdaFunction`] as { Properties: Record<string, unknown> };
       Properties['Code'] = Code;
     }

@@ -254,7 +254,7 @@ describe('policies', () => {
     expect(Object.keys(bound[1]?.condition ?? {})).toEqual(['ArnNotEquals']);
     for (const { condition } of bound) {
       const arns = JSON.stringify(condition);
-      for (const name of ['example"', 'example-ticks"', 'example-candidate"']) {
+      for (const name of ['example"', 'example-ticks"']) {
         expect(arns).toContain(`function:d1-token-broker-${name}`);
       }
       expect(arns).not.toContain('*');
@@ -318,9 +318,7 @@ describe('the functions', () => {
 
   test('have the same code, role, log, time and memory; the ticks have a concurrency of their own', () => {
     const shared = ['Code', 'Role', 'Handler', 'Timeout', 'MemorySize', 'Runtime', 'LoggingConfig'];
-    for (const id of ['Ticks', 'Candidate']) {
-      for (const name of shared) expect(properties(id)[name], name).toEqual(properties('Broker')[name]);
-    }
+    for (const name of shared) expect(properties('Ticks')[name], name).toEqual(properties('Broker')[name]);
     expect(properties('Broker')['ReservedConcurrentExecutions']).toBe(5);
     expect(properties('Ticks')['ReservedConcurrentExecutions']).toBe(2);
   });
@@ -344,7 +342,7 @@ describe('the functions', () => {
   });
 
   test('take signed code only, when a code signing configuration is given', () => {
-    for (const id of ['Broker', 'Ticks', 'Candidate']) {
+    for (const id of ['Broker', 'Ticks']) {
       expect(properties(id, withAll.template)['CodeSigningConfigArn']).toBe(full.codeSigningConfigArn);
       expect(properties(id)['CodeSigningConfigArn']).toEqual({ Ref: 'AWS::NoValue' });
     }
