@@ -23,12 +23,8 @@ export async function bundleCli(outdir: string): Promise<{ file: string; gzipByt
     format: 'esm',
     splitting: true,
     minify: true,
-    keepNames: true,
     outExtension: { '.js': '.mjs' },
     external: ['@aws-sdk/*'],
-    banner: {
-      js: "import { createRequire as createRequireForBundle } from 'node:module'; const require = createRequireForBundle(import.meta.url);",
-    },
     metafile: true,
     write: false,
     logLevel: 'error',

@@ -1,11 +1,12 @@
-import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build } from 'esbuild';
 import { expect, it, onTestFinished } from 'vitest';
 import { bundleCli } from '../../infra/bundle/bundle-cli.ts';
 import bundleOptions from '../../infra/bundle/esbuild.config.js';
-import { runFile } from './operated-bank.ts';
+import { ISSUER_ID } from '../../sandbox/sandbox.ts';
+import { awsEnvironment, openOperatedBank, runFile, STAGE } from './operated-bank.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 const LARGEST_GZIP_BYTES = 150_000;
@@ -22,6 +23,14 @@ it('The bundle of the commands is small without the SDK, and runs', async () => 
   const help = await runFile(file, ['doctor', '--help']);
   expect([help.code, help.stderr]).toEqual([0, '']);
   expect(help.stdout).toContain('d1-token doctor');
+  const bank = await openOperatedBank();
+  const certificate = (...inputs: string[]) =>
+    runFile(file, ['certificate', ...inputs, '--stage', STAGE], awsEnvironment(bank.sandbox));
+  const { stdout: request } = await certificate('request', '--common-name', `TLSMA-ECC/${ISSUER_ID}/PPR`);
+  const pem = join(folder, 'certificate.pem');
+  writeFileSync(pem, await bank.sandbox.clientAuthority.sign(request));
+  const { code, stdout, stderr } = await certificate('install', pem);
+  expect([code, stdout], stderr).toEqual([0, expect.stringContaining('The certificate is current.')]);
 });
 
 it("Nothing of the commands is in the function's bundle", async () => {
