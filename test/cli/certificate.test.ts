@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { randomUUID, X509Certificate } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -102,6 +102,42 @@ describe('a certificate renewal', () => {
     expect(await bank.json('certificate install', pem)).toMatchObject({ exit_code: 0 });
     expect((await currentSubject(bank)).serialNumber).not.toBe(before);
   });
+
+  it('goes on wherever the laptop was closed, under load with not one failed call', async () => {
+    const { bank, file, request } = await openBank();
+    const { secretsManager } = bank.sandbox;
+    const SecretId = CLIENT_CERTIFICATE_SECRET;
+    const csr = await request();
+    const ended = underLoad(bank);
+    const pem = file('certificate.pem', await bank.sandbox.clientAuthority.sign(csr));
+    // After the certificate has joined the key, and before the function has tried it.
+    const { SecretString } = await secretsManager.handle('GetSecretValue', { SecretId, VersionStage: 'WAITING' });
+    const joined = { certificate: readFileSync(pem, 'utf8'), ...JSON.parse(String(SecretString)) };
+    const { ca_bundle } = JSON.parse(await bank.sandbox.clientCertificateSecret());
+    const ClientRequestToken = randomUUID();
+    await secretsManager.handle('PutSecretValue', {
+      SecretId,
+      ClientRequestToken,
+      SecretString: JSON.stringify({ ...joined, ca_bundle }),
+      VersionStages: ['WAITING'],
+    });
+    expect(await bank.json('certificate install', pem)).toMatchObject({
+      exit_code: 0,
+      facts: { version_id: ClientRequestToken },
+    });
+    // After it has become current, and before the label was taken off.
+    await secretsManager.handle('UpdateSecretVersionStage', {
+      SecretId,
+      VersionStage: 'WAITING',
+      MoveToVersionId: ClientRequestToken,
+    });
+    expect(await bank.json('certificate install', pem)).toMatchObject({
+      exit_code: 0,
+      facts: { version_id: ClientRequestToken },
+    });
+    expect(await labelled(bank)).toEqual(['AWSCURRENT', 'AWSPREVIOUS']);
+    await ended();
+  }, 60_000);
 
   it('goes back to no version that holds no certificate, and to none that D1 refuses', async () => {
     const { bank, file, request } = await openBank();
