@@ -166,7 +166,7 @@ export const teeth: readonly Tooth[] = [
   {
     what: 'the very same value under its former id passes for a write',
     file: 'src/token-store/swap.ts',
-    from: 'versionId !== undefined && !wasStored)',
+    from: 'versionId !== undefined && !mayHaveBeenStored)',
     to: 'versionId !== undefined)',
   },
   // Not `<` for `<=` in the window: that changes nothing that is promised. A tick in just that second leaves the token to the

@@ -296,7 +296,9 @@ export function createBroker({
       deadline.earlier(WRITE_MARGIN_MILLISECONDS).limit(WRITING, (signal) =>
         call.journal.time('write_secret', async () => {
           const record = billed(token.record, known.snapshot.record, forced, clock.now());
-          const { won, snapshot } = await swap(known.snapshot, record, token.formerVersionId !== undefined, signal);
+          // Of a write that failed, the answer alone may have been lost.
+          const mayHaveBeenStored = token.formerVersionId !== undefined || token.writeFailed === true;
+          const { won, snapshot } = await swap(known.snapshot, record, mayHaveBeenStored, signal);
           // A younger one may have been obtained meanwhile: it stays held.
           adopt(snapshot);
           return won;

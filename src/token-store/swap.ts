@@ -15,15 +15,15 @@ export type Swap = ReturnType<typeof createSwap>;
 export function createSwap({ store, secretId, clock }: { store: TokenStore; secretId: string; clock: Clock }) {
   /**
    * @param from What the record replaces.
-   * @param wasStored It was current before: the very same value under an id that it had then is no write, Secrets Manager
-   * ignores it. A read tells.
+   * @param mayHaveBeenStored It may have been current before: the very same value under an id that it had then is no write,
+   * Secrets Manager ignores it. A read tells.
    * @returns Whether the record is current now, and what the secret holds.
    * @throws BrokerError TOKEN_STORE_UNAVAILABLE when AWSCURRENT is moved back again and again, and what `store` throws.
    */
   return async (
     from: Snapshot,
     record: TokenRecord,
-    wasStored: boolean,
+    mayHaveBeenStored: boolean,
     signal: AbortSignal,
   ): Promise<{ won: boolean; snapshot: Snapshot }> => {
     const readWinner = async () => {
@@ -32,7 +32,7 @@ export function createSwap({ store, secretId, clock }: { store: TokenStore; secr
     };
     for (let successor = 1; successor <= SUCCESSORS; successor += 1) {
       const versionId = await store.replace(from.versionId, record, successor, signal);
-      if (versionId !== undefined && !wasStored) {
+      if (versionId !== undefined && !mayHaveBeenStored) {
         return { won: true, snapshot: { versionId, writtenAt: clock.now(), record } };
       }
       const snapshot = await readPatiently(readWinner, WINNER_READS, clock, signal);

@@ -50,6 +50,8 @@ export const certificateRead = { 'GetSecretValue d1/client-certificate': 1 };
 /** What a secret without a value costs on top: whether it exists at all. */
 export const existenceCheck = { 'DescribeSecret d1/access-token': 1 };
 export const readOnly = { 'GetSecretValue d1/access-token': 1 };
+/** A write that has failed before: of the first one the answer alone may have been lost, and a read tells. */
+export const secondWrite = { 'GetSecretValue d1/access-token': 2, 'PutSecretValue d1/access-token': 1 };
 
 /** A bank whose story is told in calls and warnings. It closes with the test, and then no token may have been printed. */
 export async function openStory(

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { AwsError } from '../../sandbox/aws/server.ts';
 import { TOKEN_SECRET } from '../../sandbox/sandbox.ts';
 import { tokenDigest } from '../../src/shared/token-digest.ts';
-import { d1Refuses, openStory, refusing } from './open-story.ts';
+import { d1Refuses, openStory, refusing, secondWrite } from './open-story.ts';
 
 // One version has one successor: what that means for whoever finds it taken.
 
@@ -85,7 +86,7 @@ describe('A token that is in memory alone', () => {
     clock.advance(10_000);
     calls();
     expect(await lambda.token()).toMatchObject({ access_token, source: 'secret' });
-    expect(calls()).toEqual({ 'GetSecretValue d1/access-token': 1, 'PutSecretValue d1/access-token': 1 });
+    expect(calls()).toEqual(secondWrite);
     expect((await stored()).record).toMatchObject({ access_token });
   });
 });
@@ -102,7 +103,7 @@ describe('A token whose write failed', () => {
     faults.aws = undefined;
     calls();
     expect(await lambda.token()).toMatchObject({ source: 'secret' });
-    expect(calls()).toEqual({ 'GetSecretValue d1/access-token': 1, 'PutSecretValue d1/access-token': 1 });
+    expect(calls()).toEqual(secondWrite);
   });
 
   it('is stored minutes later, when Secrets Manager is well again, for no other exchange: a new one would be younger by little', async () => {
@@ -115,7 +116,7 @@ describe('A token whose write failed', () => {
     clock.advance(300_000);
     calls();
     await lambda.tick();
-    expect(calls()).toEqual({ 'GetSecretValue d1/access-token': 1, 'PutSecretValue d1/access-token': 1 });
+    expect(calls()).toEqual(secondWrite);
     expect((await stored()).record).toMatchObject({ access_token });
   });
 
@@ -129,6 +130,33 @@ describe('A token whose write failed', () => {
     faults.d1 = d1Refuses;
     clock.advance(30_000);
     expect(await lambda.token()).toMatchObject({ obtained_at: older.obtained_at, source: 'secret' });
+  });
+});
+
+describe('A token whose write was done, though the answer got lost', () => {
+  it('is written again when AWSCURRENT was moved back meanwhile: the same value under the same name is no write', async () => {
+    const { container, clock, store, recordOf, stored, faults, sandbox } = await openStory();
+    const first = await store(recordOf(700));
+    const lambda = container();
+    faults.aws = async (call, next) => {
+      const answer = await next();
+      if (call.operation === 'PutSecretValue') throw new AwsError('InternalServiceError', 'lost by the test', 500);
+      return answer;
+    };
+    await expect(lambda.tick()).rejects.toMatchObject({ code: 'TOKEN_STORE_UNAVAILABLE' });
+    faults.aws = undefined;
+    const { versionId: lost } = await stored();
+    expect(lost).not.toBe(first);
+    await sandbox.secretsManager.handle('UpdateSecretVersionStage', {
+      SecretId: TOKEN_SECRET,
+      VersionStage: 'AWSCURRENT',
+      MoveToVersionId: first,
+      RemoveFromVersionId: lost,
+    });
+    clock.advance(11_000);
+    const answer = await lambda.tick();
+    expect(answer).toMatchObject({ refreshed: true });
+    expect((await stored()).versionId).toBe(answer.version_id);
   });
 });
 

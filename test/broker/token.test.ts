@@ -9,6 +9,7 @@ import {
   readOnly,
   refreshCalls,
   refusing,
+  secondWrite,
 } from './open-story.ts';
 
 describe('A direct call for a token', () => {
@@ -226,7 +227,7 @@ describe('A direct call when the token cannot be stored', () => {
 
     faults.aws = undefined;
     expect(await lambda.tick()).toMatchObject({ refreshed: true, reason: 'due' });
-    expect(calls()).toEqual({ ...readOnly, 'PutSecretValue d1/access-token': 1 });
+    expect(calls()).toEqual(secondWrite);
     expect((await stored()).record).toMatchObject({ access_token: answer.access_token });
   });
 
