@@ -169,6 +169,13 @@ export const teeth: readonly Tooth[] = [
     from: 'versionId !== undefined && !mayHaveBeenStored)',
     to: 'versionId !== undefined)',
   },
+  {
+    what: 'a write of which the answer got lost counts as none, also when it is tried again',
+    seed: 70_000_022,
+    file: 'src/broker/broker.ts',
+    from: 'token.formerVersionId !== undefined || token.writeFailed === true;',
+    to: 'token.formerVersionId !== undefined;',
+  },
   // Not `<` for `<=` in the window: that changes nothing that is promised. A tick in just that second leaves the token to the
   // next one, which has 239.4 s left for a refresh of 2 s, and 237 s hold.
   {
