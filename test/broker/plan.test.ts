@@ -116,6 +116,7 @@ describe('A tick', () => {
   it.each<Story>([
     ['reads first', {}, 'unread: read'],
     ['reads first, whatever is held', { held: young }, 'unread: read'],
+    ['reads first, though what is held was stored', { held: { ...young, versionId: 'version-1' } }, 'unread: read'],
     ['fails when it cannot read', { secret: 'unreadable' }, 'failed: fail, read'],
     ['fails when it cannot read, whatever is held', { secret: 'unreadable', held: young }, 'failed: fail, read'],
     ['fails when it could not write', { secret: aged(100), held: young, writeFailed: broken }, 'failed: fail, write'],
