@@ -32,8 +32,8 @@ export const teeth: readonly Tooth[] = [
     what: '(2) a rotation makes its token current, however much younger the current one is',
     seed: 5_000_001,
     file: 'src/broker/rotation.ts',
-    from: 'return sameToken(current, pending) || supersedes',
-    to: 'return sameToken(current, pending) && supersedes',
+    from: "return supersedes({ record: current, versionId: 'current' }, pending, clock.now());",
+    to: 'return false;',
   },
   {
     what: '(3) a token that D1 repeats counts as a new one, and is written again',

@@ -7,7 +7,7 @@ import { billed } from '../token-store/forced-writes.ts';
 import { readPatiently } from '../token-store/read-patiently.ts';
 import { CURRENT, PENDING, PREVIOUS, type TokenStore } from '../token-store/token-store.ts';
 import { type Obtain, SHORTEST_REFRESH_MILLISECONDS } from './obtain.ts';
-import { supersedes } from './plan.ts';
+import { livesLonger, supersedes } from './plan.ts';
 
 /** A value that was just put may not be readable at once: 3 s are given to it. */
 const PENDING_READS = 5;
@@ -123,9 +123,10 @@ export function createRotation({ store, obtain, clock }: { store: TokenStore; ob
     return 'finishSecret';
   }
 
-  /** The same token is no news, and a newer one must stay. In the same second either will do. */
+  /** The same token is news only with a later end, and a newer one must stay. In the same second either will do. */
   function overtakes(current: TokenRecord, pending: TokenRecord): boolean {
-    return sameToken(current, pending) || supersedes({ record: current, versionId: 'current' }, pending, clock.now());
+    if (sameToken(current, pending)) return !livesLonger(pending, current);
+    return supersedes({ record: current, versionId: 'current' }, pending, clock.now());
   }
 
   /**

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { AwsError, type Intercept } from '../../sandbox/aws/server.ts';
 import { TOKEN_SECRET } from '../../sandbox/sandbox.ts';
+import { d1Answers } from '../broker/open-story.ts';
 import { storedToken } from '../support/bank.ts';
 import { type CapturedOutput, captureOutput } from '../telemetry/captured-output.ts';
 import { allWell, openRotatingBank, type RotatingBank } from './rotating-bank.ts';
@@ -152,6 +153,27 @@ describe('a rotation whose token is no newer than the current one', () => {
     expect(lastReason()).toBe('overtaken');
     expect(await storedToken(sandbox)).toEqual(current);
     expect(await labels()).toEqual({ AWSCURRENT: current.versionId });
+  });
+
+  it('makes the later end current that D1 promises the same token', async () => {
+    let promised = 600;
+    const { sandbox, container, rotate, reports, labels } = await open({
+      tokenReuseUntilSeconds: 0,
+      d1Intercept: d1Answers((body) => {
+        body['expires_in'] = promised;
+      }),
+    });
+    await container().tick();
+    const { record } = await storedToken(sandbox);
+    promised = 900;
+    await rotate();
+
+    expect(reports).toEqual(allWell);
+    expect(lastReason()).toBe('finishSecret');
+    const current = await storedToken(sandbox);
+    expect(current.record['access_token'] === record['access_token']).toBe(true);
+    expect(current.record['expires_at']).toBeGreaterThanOrEqual(Number(record['expires_at']) + 300);
+    expect(await labels()).toMatchObject({ AWSCURRENT: current.versionId });
   });
 
   it('keeps the first record of the token that D1 gives again', async () => {
