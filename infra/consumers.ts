@@ -3,6 +3,8 @@ import { createHash } from 'node:crypto';
 /** What the template needs to know of consumers in other accounts; infra/consumers.yml uses it. */
 export interface Consumers {
   readonly principals: readonly (string | object)[];
+  /** The same as one text, with commas: CloudFormation joins no empty list. */
+  readonly names: string | object;
   readonly certificatePrincipals: readonly string[];
   /** Whose principals the secrets' policies do not refuse: this account, and those of the principals. */
   readonly tokenAccounts: object | readonly unknown[];
@@ -36,6 +38,7 @@ export function consumers(
   const isBound = organizationId !== 'none';
   return {
     principals: principals.map(arnOfPrincipal),
+    names: principals.length > 0 ? { 'Fn::Join': [',', principals.map(arnOfPrincipal)] } : 'none',
     certificatePrincipals: foreign,
     tokenAccounts: withOwn(accounts),
     certificateAccounts: withOwn([...new Set(foreign.map(accountOf))]),

@@ -75,6 +75,7 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
     ...place,
     functions: brokerFunction ? { [BROKER_FUNCTION]: brokerFunction } : {},
     configuration: (name) => (deployment ? functionConfiguration(deployment, name) : {}),
+    policy: () => deployment?.functionPolicy,
   });
   const secretsManager = new SecretsManager({ ...place, ...(brokerFunction && { lambda }), ...options.secretsManager });
   const [clientAuthority, serverAuthority] = await Promise.all([

@@ -66,6 +66,8 @@ export class Kms {
         return this.#setState(input, 'Disabled');
       case 'ScheduleKeyDeletion':
         return this.#scheduleDeletion(input);
+      case 'PutKeyPolicy':
+        return this.#putPolicy(input);
       case 'CreateAlias':
         return this.#createAlias(input);
       case 'UpdateAlias':
@@ -170,6 +172,13 @@ export class Kms {
       DeletionDate: key.deletionAt / 1000,
       PendingWindowInDays: days,
     };
+  }
+
+  #putPolicy(input: Input): Output {
+    const key = this.#findByIdOrArn(input.string('KeyId'));
+    refusePendingDeletion(key);
+    key.policy = input.string('Policy', { min: 1, max: 32_768 });
+    return {};
   }
 
   #createAlias(input: Input): Output {

@@ -15,6 +15,8 @@ export interface LambdaOptions {
   readonly functions: Readonly<Record<string, LambdaFunction>>;
   /** What GetFunctionConfiguration answers. */
   readonly configuration?: ((functionName: string) => Record<string, unknown>) | undefined;
+  /** What GetPolicy answers. */
+  readonly policy?: (() => string | undefined) | undefined;
   /** Waits before an asynchronous event is tried again. */
   readonly sleep?: Sleep;
 }
@@ -41,10 +43,15 @@ export class Lambda {
       : undefined;
   }
 
-  /** Invoke and GetFunctionConfiguration: its protocol knows no other. The logs of an invocation (LogType) are not given. */
+  /** Invoke, GetFunctionConfiguration and GetPolicy: its protocol knows no other. The logs of an invocation (LogType) are not given. */
   async handle(operation: string, fields: Record<string, unknown>): Promise<Record<string, unknown>> {
     const { configuration } = this.#options;
     if (operation === 'GetFunctionConfiguration' && configuration) return configuration(String(fields['FunctionName']));
+    if (operation === 'GetPolicy') {
+      const Policy = this.#options.policy?.();
+      if (Policy === undefined) throw new AwsError('ResourceNotFoundException', 'The resource has no policy.', 404);
+      return { Policy };
+    }
     const input = new Input(fields, 'InvalidParameterValueException');
     const payload = String(fields['Payload'] ?? '');
     const type = input.optionalOneOf('InvocationType', invocationTypes) ?? 'RequestResponse';

@@ -61,6 +61,11 @@ export class SecretsManager {
     return this.#rotation;
   }
 
+  /** The key that encrypts it, by ARN; AWS's own has none. */
+  encryptWith(name: string, keyArn: string | undefined): void {
+    for (const secret of this.#secrets) if (secret.name === name) secret.kmsKeyId = keyArn;
+  }
+
   /** As if nobody had set up its rotation. */
   forgetRotation(name: string): void {
     for (const secret of this.#secrets) if (secret.name === name) secret.rotation = undefined;
@@ -191,13 +196,6 @@ export class SecretsManager {
     return { ...identity(secret), VersionId: token, VersionStages: version ? versions.labelsOf(version) : [] };
   }
 
-  #listVersions(input: Input): Output {
-    const secret = this.#find(input);
-    const withDeprecated = input.optionalBoolean('IncludeDeprecated') ?? false;
-    const entries = secret.versions.list().map((version) => versionEntry(secret, version));
-    return { ...identity(secret), Versions: entries.filter((entry) => withDeprecated || 'VersionStages' in entry) };
-  }
-
   #policy(input: Input): Output {
     const secret = this.#find(input);
     return { ...identity(secret), ...(secret.policy !== undefined && { ResourcePolicy: secret.policy }) };
@@ -207,6 +205,13 @@ export class SecretsManager {
     const secret = this.#findUsable(input);
     secret.policy = input.string('ResourcePolicy', { min: 1, max: 20_480 });
     return identity(secret);
+  }
+
+  #listVersions(input: Input): Output {
+    const secret = this.#find(input);
+    const withDeprecated = input.optionalBoolean('IncludeDeprecated') ?? false;
+    const entries = secret.versions.list().map((version) => versionEntry(secret, version));
+    return { ...identity(secret), Versions: entries.filter((entry) => withDeprecated || 'VersionStages' in entry) };
   }
 
   #updateStage(input: Input): Output {

@@ -67,7 +67,15 @@ export class Deployment {
   imported: ChangeSet | undefined;
   /** By name. */
   readonly changeSets = new Map<string, ChangeSet>();
+  /** Why it is in no better state, as Lambda codes it. */
+  functionStateReason: string | undefined;
   readonly missingOutputs = new Set<string>();
+  /** Outputs that come with parameters of a landing zone. */
+  readonly moreOutputs: Record<string, string> = {};
+  /** The function's own policy; `undefined` while nobody but this account may invoke it. */
+  functionPolicy: string | undefined;
+  /** Other subnets than the stack says, by hand. */
+  subnetsByHand: readonly string[] | undefined;
   /** Hears the function's new environment after each change. */
   onChange: (environment: Readonly<Record<string, string>>) => void = () => {};
 
@@ -85,6 +93,12 @@ export class Deployment {
       CurrentKeyId: signingKey.keyId,
       NextKeyId: 'none',
       ActiveSigningKey: 'current',
+      HasConsumers: 'false',
+      SubnetIds: '',
+      SecurityGroupIds: '',
+      Fips: 'false',
+      EgressProxy: 'none',
+      NoProxy: '',
     };
     for (const [name, value] of Object.entries(parameters)) this.parameters.set(name, value);
     for (const name of ['d1-critical', 'd1-warning']) this.topics.set(topic(name), 1);
@@ -118,6 +132,7 @@ export class Deployment {
       D1_STAGE: this.#options.stage ?? STAGE,
       D1_KEY_ID: this.#kid(this.active),
       D1_SIGNING_KEY_ID: this.#keys.get(this.active) ?? '',
+      ...this.#network,
       ...(key && { D1_NEXT_KEY_ID: this.#kid(other), D1_NEXT_SIGNING_KEY_ID: key }),
       ...this.changedByHand,
     };
@@ -127,6 +142,7 @@ export class Deployment {
     const [current, next] = [this.#keys.get('current'), this.#keys.get('next')];
     const outputs = {
       ...this.#options.outputs,
+      ...this.moreOutputs,
       FunctionName: this.#options.functionName,
       TicksFunctionName: this.#options.functionName,
       SigningKeyArn: this.#keys.get(this.active) ?? '',
@@ -185,6 +201,22 @@ export class Deployment {
 
   write(line: string): void {
     this.log.push({ at: this.#options.clock.now(), line });
+  }
+
+  /** As infra/network.yml. */
+  get #network(): Record<string, string> {
+    const { EgressProxy = 'none', NoProxy = '', Fips } = Object.fromEntries(this.parameters);
+    return {
+      ...(Fips === 'true' && { AWS_USE_FIPS_ENDPOINT: 'true' }),
+      ...(EgressProxy !== 'none' && { HTTPS_PROXY: EgressProxy }),
+      ...(NoProxy !== '' && { NO_PROXY: NoProxy }),
+    };
+  }
+
+  /** As infra/vpc.yml. */
+  get vpc(): { readonly SubnetIds: readonly string[]; readonly SecurityGroupIds: readonly string[] } {
+    const list = (name: string) => (this.parameters.get(name) ?? '').split(',').filter((one) => one !== '');
+    return { SubnetIds: this.subnetsByHand ?? list('SubnetIds'), SecurityGroupIds: list('SecurityGroupIds') };
   }
 
   #kid(place: Place): string {

@@ -109,7 +109,7 @@ export function deploymentService(name: ServiceName, deployment: Deployment | un
 
 /** Lambda's GetFunctionConfiguration ("Lambda API Reference"), without what a person must not see. */
 export const functionConfiguration = (
-  { environment, outputs, functionState, stackName }: Deployment,
+  { environment, outputs, functionState, functionStateReason, stackName, vpc }: Deployment,
   name: string,
 ): Output => {
   if (name !== outputs['FunctionName']) throw new AwsError('ResourceNotFoundException', 'Function not found', 404);
@@ -119,9 +119,11 @@ export const functionConfiguration = (
     Role: `arn:aws:iam::000000000000:role/${stackName}-BrokerRole`,
     Runtime: 'nodejs24.x',
     State: functionState,
+    ...(functionStateReason !== undefined && { StateReasonCode: functionStateReason }),
     LastUpdateStatus: 'Successful',
     MemorySize: 512,
     Timeout: 90,
+    ...(vpc.SubnetIds.length > 0 && { VpcConfig: { ...vpc, VpcId: 'vpc-00000000000000000' } }),
     Environment: { Variables: environment },
   };
 };

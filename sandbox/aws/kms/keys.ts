@@ -50,7 +50,7 @@ export interface Key {
   readonly createdAt: number;
   readonly isMultiRegion: boolean;
   /** A key policy as it was given; the sandbox asks none. */
-  readonly policy: string | undefined;
+  policy: string | undefined;
   state: 'Enabled' | 'Disabled' | 'PendingDeletion';
   /** Milliseconds since 1970 UTC; from then on the key is gone. */
   deletionAt: number | undefined;

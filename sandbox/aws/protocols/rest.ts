@@ -2,7 +2,7 @@ import { AwsError } from '../aws-error.ts';
 import type { Protocol } from './protocol.ts';
 
 const lambdaPath = /^\/2015-03-31\/functions\//;
-const configurationPath = /^\/2015-03-31\/functions\/([^/]+)\/configuration$/;
+const shownPath = /^\/2015-03-31\/functions\/([^/]+)\/(configuration|policy)$/;
 const schedulePath = /^\/schedules\/([^/]+)$/;
 const invocationsPath = /^\/2015-03-31\/functions\/([^/]+)\/invocations$/;
 
@@ -20,19 +20,16 @@ export const rest: Protocol = {
       const input = { Name: decoded(schedule), GroupName: url.searchParams.get('groupName') ?? 'default' };
       return { service: 'scheduler', operation: 'GetSchedule', input };
     }
-    const configured = configurationPath.exec(url.pathname)?.[1];
-    if (method === 'GET' && configured !== undefined) {
-      return {
-        service: 'lambda',
-        operation: 'GetFunctionConfiguration',
-        input: { FunctionName: decoded(configured) },
-      };
+    const [, shown, what] = shownPath.exec(url.pathname) ?? [];
+    if (method === 'GET' && shown !== undefined) {
+      const operation = what === 'policy' ? 'GetPolicy' : 'GetFunctionConfiguration';
+      return { service: 'lambda', operation, input: { FunctionName: decoded(shown) } };
     }
     const name = invocationsPath.exec(url.pathname)?.[1];
     if (method !== 'POST' || name === undefined) {
       throw new AwsError(
         'UnknownOperationException',
-        "The sandbox's Lambda has no operation but Invoke and GetFunctionConfiguration.",
+        "The sandbox's Lambda has no operation but Invoke, GetFunctionConfiguration and GetPolicy.",
         404,
       );
     }

@@ -5,7 +5,7 @@ export interface Secret {
   readonly name: string;
   readonly arn: string;
   readonly description: string | undefined;
-  readonly kmsKeyId: string | undefined;
+  kmsKeyId: string | undefined;
   /** A resource policy as it was put; the sandbox asks none. */
   policy: string | undefined;
   readonly createdAt: number;
