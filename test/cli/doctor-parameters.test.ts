@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { check, rules } from '../../infra/check-parameters.ts';
 import { firstOf } from '../../src/cli/doctor/doctor.ts';
 import { numberSettings, textSettings } from '../../src/config.ts';
-import { harmless, refused, unseen, wrongParameters } from './doctor-parameters.ts';
+import { missingPieces } from './doctor-landing-zone.ts';
+import { harmless, refused, wrongParameters } from './doctor-parameters.ts';
 import { examine, named } from './examine.ts';
 import { openOperatedBank } from './operated-bank.ts';
 
@@ -27,7 +28,7 @@ describe('a wrong parameter', () => {
 
   it('has a row, whichever it is', () => {
     const packaged = new Set(refused.map(({ name }) => name));
-    const judged = new Set([...wrongParameters.flatMap(({ names }) => names), ...harmless, ...unseen]);
+    const judged = new Set([...[...wrongParameters, ...missingPieces].flatMap(({ names }) => names), ...harmless]);
     const parameters = Object.keys(rules);
     expect(parameters.filter((name) => !packaged.has(name) || !judged.has(name))).toEqual([]);
     const variables = [...Object.values(textSettings), ...Object.values(numberSettings)].map(

@@ -72,11 +72,7 @@ export const harmless: readonly string[] = [
   'tracing',
   'logRetentionDays',
   'logKey',
-  'fips',
 ];
-
-/** Parameters that make no difference to the broker when they are wrong: only its consumers notice, with a refusal. */
-export const unseen: readonly string[] = ['organizationId'];
 
 const numbers = [
   'D1_REFRESH_WINDOW_SECONDS',
@@ -209,8 +205,9 @@ export const wrongParameters: readonly WrongParameter[] = [
       'rotationSchedule',
       'landingZone',
       'consumerPrincipals',
+      'subnetIds',
     ],
-    what: 'what AWS refuses: a name that is taken, a principal that is not there, unsigned code, more than the account has. The deployment says which',
+    what: 'what AWS refuses: a name that is taken, a principal, a boundary or a subnet that is not there, unsigned code, more than the account has. The deployment says which',
     first: { check: 'stack.status', code: 'STACK_FAILED' },
     breakIt: ({ sandbox }) => {
       sandbox.deployment.status = 'UPDATE_ROLLBACK_COMPLETE';
@@ -221,30 +218,6 @@ export const wrongParameters: readonly WrongParameter[] = [
     what: 'all in use, or throttled by hand',
     first: { check: 'check', code: 'FUNCTION_THROTTLED' },
     breakIt: (bank) => bank.fault('lambda.Invoke throttle'),
-  },
-  {
-    names: ['egressProxy'],
-    what: 'a proxy where nobody listens',
-    first: { check: 'check.connection', code: 'PROXY_UNREACHABLE' },
-    breakIt: byHand({ HTTPS_PROXY: 'http://127.0.0.1:1' }),
-  },
-  {
-    names: ['subnetIds', 'securityGroupIds', 'noProxy'],
-    what: 'no way to D1',
-    first: unreachable,
-    breakIt: (bank) => {
-      byHand({ D1_CONNECT_TIMEOUT_MILLISECONDS: '600', D1_EXCHANGE_TIMEOUT_MILLISECONDS: '600' })(bank);
-      bank.fault('d1.oauth2/token hang');
-    },
-  },
-  {
-    names: ['subnetIds', 'securityGroupIds', 'noProxy'],
-    what: 'no way to AWS either',
-    first: { check: 'check.signing_key', code: 'SIGNING_FAILED' },
-    breakIt: (bank) => {
-      byHand({ D1_AWS_TIMEOUT_MILLISECONDS: '300' })(bank);
-      for (const call of ['kms.Sign', 'secretsmanager.GetSecretValue']) bank.fault(`${call} hang`);
-    },
   },
   {
     names: ['memoryMegabytes'],

@@ -5,6 +5,7 @@ import { firstOf } from '../../src/cli/doctor/doctor.ts';
 import { type Finding, outcomeOf, runChecks } from '../../src/cli/doctor/run-checks.ts';
 import type { CheckLine } from '../../src/cli/frame/document.ts';
 import { faultCases } from './doctor-faults.ts';
+import { missingPieces } from './doctor-landing-zone.ts';
 import { breaks } from './doctor-table.ts';
 import { named } from './examine.ts';
 import { openOperatedBank, STAGE } from './operated-bank.ts';
@@ -52,7 +53,10 @@ describe('the doctor', () => {
   );
 
   it('has a test that breaks each check', () => {
-    const broken = new Set([...breaks.map(([check]) => check), ...faultCases.map(({ first }) => first?.check)]);
+    const broken = new Set([
+      ...breaks.map(([check]) => check),
+      ...[...faultCases, ...missingPieces].map(({ first }) => first?.check),
+    ]);
     expect(checks.map(({ id }) => id).filter((id) => !broken.has(id))).toEqual([]);
   });
 

@@ -18,6 +18,7 @@ import { createKmsClient, createSecretsManagerClient } from '../../src/aws/clien
 import type { Document } from '../../src/cli/frame/document.ts';
 import { readConfig } from '../../src/config.ts';
 import { createParts } from '../../src/parts.ts';
+import type { CheckReport } from '../../src/shared/check-report.ts';
 import { type Clock, systemClock } from '../../src/shared/clock.ts';
 import { systemRandom } from '../../src/shared/random.ts';
 import { createTelemetry } from '../../src/telemetry.ts';
@@ -46,6 +47,8 @@ export interface OperatedBank {
   restart(): void;
   /** Has each invocation end without an answer, as Lambda names it: `Sandbox.Timedout`. */
   die(errorType: string): void;
+  /** Has a check tell what this sandbox can't bring about. */
+  tamper(change: (report: CheckReport) => CheckReport): void;
   /** Has the function's clock go wrong by so many milliseconds. */
   setClock(offset: number): void;
   /** Runs the real program as a child process, on this sandbox. */
@@ -110,6 +113,10 @@ export async function openOperatedBank(
       app = async () => {
         throw new InvocationFailed({ errorType, errorMessage: 'It ended.', trace: [] });
       };
+    },
+    tamper: (change) => {
+      const answer = app;
+      app = async (event, context) => change((await answer?.(event, context)) as unknown as CheckReport) as never;
     },
     setClock: (offset) => {
       clockOffset = offset;

@@ -3,7 +3,8 @@ import { checks } from '../../src/cli/doctor/checks.ts';
 import { exitCodes } from '../../src/cli/frame/exit-code.ts';
 import { application } from '../../src/cli/program.ts';
 import { faultRows } from './doctor-faults.ts';
-import { harmless, refused, unseen, wrongParameters } from './doctor-parameters.ts';
+import { missingPieces } from './doctor-landing-zone.ts';
+import { harmless, refused, wrongParameters } from './doctor-parameters.ts';
 import { breaks } from './doctor-table.ts';
 
 const table = (head: readonly string[], rows: readonly (readonly (string | number)[])[]) =>
@@ -39,10 +40,17 @@ ${table(
 ## What the doctor checks
 
 In this order, each as soon as those are good that it needs. What depends on a failed check is not checked.
+Those with a star are told only in a stage that has the parameters they are about
+([landing-zone.md](landing-zone.md)).
 
 ${table(
   ['check', 'title', 'needs', 'not made when these fail'],
-  checks.map(({ id, title, needs, unless = [] }) => [`\`${id}\``, title, needs.join(', '), unless.join(', ')]),
+  checks.map(({ id, title, needs, unless = [], wanted }) => [
+    `\`${id}\`${wanted ? ' *' : ''}`,
+    title,
+    needs.join(', '),
+    unless.join(', '),
+  ]),
 )}
 
 ### Causes
@@ -85,12 +93,18 @@ ${table(
 What can be wrong with a parameter, and what says so first (\`test/cli/doctor-parameters.test.ts\`). What
 breaks a parameter's rule is refused by \`npm run package\`, by its name, whichever it is: ${list([...new Set(refused.map(({ name }) => name))])}.
 
-Whatever the packaging takes works for ${list(harmless)}. A wrong
-${list(unseen)} is noticed by consumers only, whom it refuses. The rest shows at AWS and D1 only:
+Whatever the packaging takes works for ${list(harmless)}. The rest shows at AWS and D1 only:
 
 ${table(
   ['parameter', 'what is wrong', 'check', 'code'],
   wrongParameters.map(({ names, what, first }) => [list(names), what, `\`${first.check}\``, first.code]),
+)}
+
+And what is missing of what a parameter of a landing zone needs (\`test/cli/doctor-landing-zone.test.ts\`):
+
+${table(
+  ['parameter', 'what is missing or wrong', 'check', 'code'],
+  missingPieces.map(({ names, what, first }) => [list(names), what, `\`${first.check}\``, first.code]),
 )}
 
 ## Commands

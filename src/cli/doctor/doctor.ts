@@ -33,7 +33,7 @@ export async function doctor(this: Context, flags: DoctorFlags): Promise<void> {
     const lines = await runChecks(checks, found, {
       onLine: (line) => {
         made += 1;
-        page.add(line);
+        if (line) page.add(line);
       },
       timeoutSeconds: flags.timeout,
     }).finally(() => clearInterval(waiting));

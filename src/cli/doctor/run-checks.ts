@@ -22,6 +22,8 @@ export interface Check<F> {
   readonly unless?: readonly string[];
   /** The IAM action that it takes, for the sentence of a refusal. */
   readonly action?: string;
+  /** Whether it is about something that this stage has; where it is not, nothing is told. Asked when its needs are done. */
+  readonly wanted?: (found: F) => boolean;
   readonly run: (found: F) => Promise<Finding> | Finding;
   /** Seconds that it may take, where that is not the doctor's own patience. */
   readonly patience?: (found: F) => number;
@@ -35,7 +37,8 @@ export const PATIENCE_SECONDS = 10;
  *
  * A check that does not end is told as that; nothing waits for it any longer.
  *
- * @param onLine Hears of each check as soon as it and all before it are done, in the order of `checks`.
+ * @param onLine Hears of each check as soon as it and all before it are done, in the order of `checks`; of one that is not
+ * wanted it hears nothing but that.
  * @param timeoutSeconds How long any check may take, whatever patience it asks for.
  * @returns Their lines, in the order of `checks`.
  */
@@ -45,9 +48,9 @@ export async function runChecks<F>(
   {
     onLine = () => {},
     timeoutSeconds,
-  }: { onLine?: (line: CheckLine) => void; timeoutSeconds?: number | undefined } = {},
+  }: { onLine?: (line: CheckLine | undefined) => void; timeoutSeconds?: number | undefined } = {},
 ): Promise<CheckLine[]> {
-  const lines = new Map<string, Promise<CheckLine>>();
+  const lines = new Map<string, Promise<CheckLine | undefined>>();
   const lineOf = (id: string) => {
     const line = lines.get(id);
     if (!line) throw new TypeError(`No check ${id} comes before the one that needs it.`);
@@ -57,9 +60,10 @@ export async function runChecks<F>(
     const needs = check.needs.map(lineOf);
     const unless = (check.unless ?? []).map(lineOf);
     const line = Promise.all([Promise.all(needs), Promise.all(unless)]).then(async ([needed, better]) => {
+      if (check.wanted && !check.wanted(found)) return undefined;
       const cause =
-        needed.find(({ outcome }) => outcome !== 'ok' && outcome !== 'attention') ??
-        better.find(({ outcome }) => outcome === 'failed');
+        needed.find((line) => line && line.outcome !== 'ok' && line.outcome !== 'attention') ??
+        better.find((line) => line?.outcome === 'failed');
       return cause ? notChecked(check, cause) : await make(check, found, timeoutSeconds);
     });
     lines.set(check.id, line);
@@ -68,7 +72,7 @@ export async function runChecks<F>(
   for (const { id } of checks) {
     const line = await lineOf(id);
     onLine(line);
-    told.push(line);
+    if (line) told.push(line);
   }
   return told;
 }

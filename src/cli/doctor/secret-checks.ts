@@ -4,6 +4,7 @@ import { CliFailure, failure } from '../frame/cli-failure.ts';
 import { invokeCheck } from '../frame/invoke.ts';
 import { activePlace, isProduction, keyAt, otherPlace, output } from '../frame/stage.ts';
 import { attention, type Found, failed, need, ok, stepFacts, stepFinding } from './found.ts';
+import { inSubnets, networkOfAws, networkOfD1 } from './network-checks.ts';
 import type { Check, Finding } from './run-checks.ts';
 
 /** As the alarms: docs/runbook.md, "certificate expires soon". */
@@ -131,13 +132,19 @@ export const secretChecks: readonly Check<Found>[] = [
     async run(found) {
       const configuration = need(found, 'configuration');
       const exchange = found.exchange ?? !isProduction(configuration);
-      found.report = await invokeCheck(found.clients, configuration.name, { exchange }, found.progress);
+      found.report = await invokeCheck(found.clients, configuration.name, { exchange }, found.progress).catch(
+        (error: unknown) => {
+          throw inSubnets(configuration, error);
+        },
+      );
       return ok({ exchange, correlation_id: found.report.correlation_id });
     },
   },
-  step('check.signing_key', 'The function can sign', 'signing_key', ['key.state', 'key.spec']),
+  ...networkOfAws,
+  step('check.signing_key', 'The function can sign', 'signing_key', ['key.state', 'key.spec', 'network.aws']),
   step('check.client_certificate', 'The function can use the client certificate', 'client_certificate', [
     'certificate.secret',
+    'network.aws',
   ]),
   {
     id: 'certificate.days',
@@ -178,7 +185,13 @@ export const secretChecks: readonly Check<Found>[] = [
       return ok({ subject });
     },
   },
-  step('check.connection', 'The function reaches D1', 'connection', ['check.client_certificate']),
+  ...networkOfD1,
+  step('check.connection', 'The function reaches D1', 'connection', [
+    'network.aws',
+    'check.client_certificate',
+    'proxy',
+    'network.d1',
+  ]),
   {
     id: 'clock',
     title: "The function's clock and D1's agree",
@@ -195,12 +208,12 @@ export const secretChecks: readonly Check<Found>[] = [
         : ok({ seconds });
     },
   },
-  step('check.token_secret', 'The function can read the token secret', 'token_secret', ['token.secret']),
+  step('check.token_secret', 'The function can read the token secret', 'token_secret', ['token.secret', 'network.aws']),
   {
     id: 'check.exchange',
     title: 'D1 gives the function a token',
     needs: ['check'],
-    unless: ['check.signing_key', 'check.connection', 'certificate.subject'],
+    unless: ['network.aws', 'proxy', 'network.d1', 'check.signing_key', 'check.connection', 'certificate.subject'],
     run(found) {
       const finding = stepFinding(found, 'exchange');
       if (finding.outcome === 'ok' || finding.code !== 'TOKEN_ENDPOINT_REJECTED') return finding;
@@ -227,7 +240,15 @@ export const secretChecks: readonly Check<Found>[] = [
     id: 'token.fresh',
     title: 'The stored token lives',
     needs: ['check.token_secret'],
-    unless: ['check.signing_key', 'check.client_certificate', 'check.connection', 'check.exchange', 'check.store'],
+    unless: [
+      'proxy',
+      'network.d1',
+      'check.signing_key',
+      'check.client_certificate',
+      'check.connection',
+      'check.exchange',
+      'check.store',
+    ],
     run(found) {
       const facts = stepFacts(found, 'token_secret');
       if (need(found, 'stack').parameters.get('Onboarded') !== 'true')

@@ -14,6 +14,9 @@ import type { Check } from './run-checks.ts';
 
 const DEPLOY = 'Correct infra/params.yml, and deploy: npm run deploy.';
 
+/** Codes of what keeps Lambda from making network interfaces (Lambda API Reference, FunctionConfiguration). */
+const OF_NETWORK = /Subnet|SecurityGroup|Eni|EC2/;
+
 /** Who asks, the stack and its parameters, and the function as it is configured. */
 export const stackChecks: readonly Check<Found>[] = [
   {
@@ -133,15 +136,17 @@ export const stackChecks: readonly Check<Found>[] = [
     title: 'The function can be invoked',
     needs: ['function'],
     run(found) {
-      const { state, lastUpdate, name } = need(found, 'configuration');
+      const { state, lastUpdate, reason, name } = need(found, 'configuration');
       if (state === 'Active' && lastUpdate === 'Successful') return ok({ state });
       if (state === 'Pending' || lastUpdate === 'InProgress') {
         return attention('FUNCTION_BUSY', `The function ${name} is being updated.`, 'Wait until it is done.');
       }
       return failed(
         'FUNCTION_INACTIVE',
-        `The function ${name} is ${state}, its update ${lastUpdate}.`,
-        'Deploy again.',
+        `The function ${name} is ${state}, its update ${lastUpdate}${reason === undefined ? '' : ` (${reason})`}.`,
+        OF_NETWORK.test(reason ?? '')
+          ? 'Look at subnetIds and securityGroupIds: are they there, with addresses to spare? Then deploy again.'
+          : 'Deploy again.',
       );
     },
   },

@@ -31,9 +31,14 @@ export interface FunctionConfiguration {
   readonly role: string;
   readonly state: string;
   readonly lastUpdate: string;
+  /** Why it is not active or was not updated, as Lambda codes it: `SubnetOutOfIPAddresses`. */
+  readonly reason: string | undefined;
   /** After which Lambda cuts an invocation off; 3 is its own default. */
   readonly timeoutSeconds: number;
   readonly environment: Readonly<Record<string, string>>;
+  /** Empty outside a VPC. */
+  readonly subnets: readonly string[];
+  readonly securityGroups: readonly string[];
 }
 
 export const stackNameOf = (stage: string) => `d1-token-broker-${stage}`;
@@ -81,8 +86,12 @@ const stackMissing = (name: string) =>
     'Check --stage, --region and --profile, or deploy it: npm run deploy.',
   );
 
-export async function readFunction(clients: Clients, stack: Stack): Promise<FunctionConfiguration> {
-  const name = output(stack, 'FunctionName');
+export async function readFunction(
+  clients: Clients,
+  stack: Stack,
+  which: 'FunctionName' | 'TicksFunctionName' = 'FunctionName',
+): Promise<FunctionConfiguration> {
+  const name = output(stack, which);
   try {
     const found = await (await clients.lambda()).getFunctionConfiguration({ FunctionName: name });
     return {
@@ -90,8 +99,11 @@ export async function readFunction(clients: Clients, stack: Stack): Promise<Func
       role: found.Role ?? '',
       state: found.State ?? 'Active',
       lastUpdate: found.LastUpdateStatus ?? 'Successful',
+      reason: found.StateReasonCode ?? found.LastUpdateStatusReasonCode,
       timeoutSeconds: found.Timeout ?? 3,
       environment: found.Environment?.Variables ?? {},
+      subnets: found.VpcConfig?.SubnetIds ?? [],
+      securityGroups: found.VpcConfig?.SecurityGroupIds ?? [],
     };
   } catch (error) {
     if (awsFailure(error).name === 'ResourceNotFoundException') {

@@ -1,0 +1,246 @@
+import { createCertificateAuthority } from '../../sandbox/certificates.ts';
+import { TOKEN_SECRET } from '../../sandbox/sandbox.ts';
+import { systemClock } from '../../src/shared/clock.ts';
+import {
+  ACCOUNT,
+  behindProxy,
+  deploy,
+  inSubnets,
+  ORGANIZATION,
+  putFunctionPolicy,
+  putKeyPolicy,
+  putSecretPolicy,
+  ROLE,
+  share,
+  statements,
+} from './landing-zone-bank.ts';
+import type { OperatedBank } from './operated-bank.ts';
+
+/** A parameter of docs/landing-zone.md that is on, and something that it needs and that is not there. */
+export interface MissingPiece {
+  /** Of infra/params.yml. */
+  readonly names: readonly string[];
+  readonly what: string;
+  readonly first: { readonly check: string; readonly code: string };
+  /** What sentence and remedy must tell. */
+  readonly tells: RegExp;
+  readonly breakIt: (bank: OperatedBank) => unknown;
+}
+
+export const missingPieces: readonly MissingPiece[] = [
+  {
+    names: ['fips'],
+    what: 'AWS_USE_FIPS_ENDPOINT taken out of the function',
+    first: { check: 'network.settings', code: 'NETWORK_CHANGED' },
+    tells: /fips \(AWS_USE_FIPS_ENDPOINT\)/,
+    breakIt: (bank) => {
+      deploy(bank, { Fips: 'true' });
+      bank.sandbox.deployment.changedByHand['AWS_USE_FIPS_ENDPOINT'] = '';
+    },
+  },
+  {
+    names: ['subnetIds'],
+    what: 'the function in other subnets, by hand',
+    first: { check: 'network.settings', code: 'NETWORK_CHANGED' },
+    tells: /subnetIds \(VpcConfig\)/,
+    breakIt: (bank) => {
+      inSubnets(bank);
+      bank.sandbox.deployment.subnetsByHand = ['subnet-0c'];
+    },
+  },
+  {
+    names: ['subnetIds', 'securityGroupIds'],
+    what: 'no endpoint and no way to KMS',
+    first: { check: 'network.aws', code: 'NO_ROUTE_TO_AWS' },
+    tells: /does not reach kms: .*interface endpoint kms,/,
+    breakIt: (bank) => {
+      inSubnets(bank);
+      bank.fault('kms.Sign hang');
+    },
+  },
+  {
+    names: ['subnetIds', 'fips'],
+    what: 'no endpoint and no way to the FIPS endpoint of Secrets Manager',
+    first: { check: 'network.aws', code: 'NO_ROUTE_TO_AWS' },
+    tells: /does not reach secretsmanager-fips: /,
+    breakIt: (bank) => {
+      inSubnets(bank);
+      deploy(bank, { Fips: 'true' });
+      bank.fault('secretsmanager.GetSecretValue hang');
+    },
+  },
+  {
+    names: ['subnetIds'],
+    what: 'no NAT gateway and no proxy, so no way to D1',
+    first: { check: 'network.d1', code: 'NO_ROUTE_TO_D1' },
+    tells: /NAT gateway, or set egressProxy/,
+    breakIt: (bank) => {
+      inSubnets(bank);
+      bank.fault('d1.connect hang');
+    },
+  },
+  {
+    names: ['subnetIds'],
+    what: 'nothing that can be reached, until Lambda cuts the function off',
+    first: { check: 'check', code: 'FUNCTION_FAILED' },
+    tells: /subnetIds and securityGroupIds lead to kms, secretsmanager and D1/,
+    breakIt: (bank) => {
+      inSubnets(bank);
+      bank.die('Sandbox.Timedout');
+    },
+  },
+  {
+    names: ['subnetIds'],
+    what: 'subnets that have no address left',
+    first: { check: 'function.state', code: 'FUNCTION_INACTIVE' },
+    tells: /SubnetOutOfIPAddresses.*Look at subnetIds/,
+    breakIt: (bank) => {
+      inSubnets(bank);
+      bank.sandbox.deployment.functionState = 'Failed';
+      bank.sandbox.deployment.functionStateReason = 'SubnetOutOfIPAddresses';
+    },
+  },
+  {
+    names: ['egressProxy'],
+    what: 'HTTPS_PROXY changed by hand',
+    first: { check: 'network.settings', code: 'NETWORK_CHANGED' },
+    tells: /egressProxy \(HTTPS_PROXY\)/,
+    breakIt: async (bank) => {
+      const { url } = await behindProxy(bank);
+      deploy(bank, { EgressProxy: 'http://proxy.bank.example:3128' });
+      bank.sandbox.deployment.changedByHand['HTTPS_PROXY'] = url.origin;
+      bank.restart();
+    },
+  },
+  {
+    names: ['egressProxy'],
+    what: 'a proxy where nobody listens',
+    first: { check: 'proxy', code: 'PROXY_UNREACHABLE' },
+    tells: /egressProxy in infra\/params\.yml/,
+    breakIt: async (bank) => (await behindProxy(bank)).close(),
+  },
+  {
+    names: ['egressProxy'],
+    what: 'no proxy_credentials, and a proxy that asks for them',
+    first: { check: 'proxy', code: 'PROXY_REFUSED' },
+    tells: /proxy_credentials/,
+    breakIt: (bank) => behindProxy(bank, { credentials: 'broker:secret' }),
+  },
+  {
+    names: ['egressProxy'],
+    what: "a proxy whose rules do not have D1's host",
+    first: { check: 'proxy', code: 'PROXY_REFUSED' },
+    tells: /allow CONNECT/,
+    breakIt: (bank) => behindProxy(bank, { says: 'HTTP/1.1 403 Forbidden\r\n\r\n' }),
+  },
+  {
+    names: ['egressProxy'],
+    what: 'a proxy that inspects TLS',
+    first: { check: 'proxy', code: 'PROXY_INSPECTS' },
+    tells: /tunnel D1's host, do not inspect it/,
+    breakIt: async (bank) => {
+      const authority = await createCertificateAuthority({ commonName: 'Inspecting CA', clock: systemClock });
+      const { certificatePem, privateKeyPem } = await authority.issue({
+        commonName: 'localhost',
+        usage: 'server',
+        dnsNames: ['localhost'],
+        ipAddresses: ['127.0.0.1'],
+      });
+      await behindProxy(bank, { inspects: { cert: certificatePem, key: privateKeyPem } });
+    },
+  },
+  {
+    names: ['noProxy'],
+    what: "D1's host",
+    first: { check: 'proxy', code: 'PROXY_BYPASSED' },
+    tells: /Take D1's host out of noProxy/,
+    breakIt: (bank) => behindProxy(bank, {}, '.amazonaws.com,localhost,127.0.0.1'),
+  },
+  {
+    names: ['noProxy'],
+    what: 'the endpoint of one of the two AWS services',
+    first: { check: 'proxy.aws', code: 'PROXY_SPLIT' },
+    tells: /kms\.eu-west-1\.amazonaws\.com around it/,
+    breakIt: (bank) => behindProxy(bank, {}, 'kms.eu-west-1.amazonaws.com'),
+  },
+  {
+    names: ['consumerPrincipals'],
+    what: "a consumer that the secret's policy does not let in",
+    first: { check: 'consumers.secret', code: 'CONSUMER_SHUT_OUT' },
+    tells: /does not let in arn:aws:iam::333344445555:role\/payments of o-exampleorgid\. Deploy again/,
+    breakIt: (bank) =>
+      putSecretPolicy(
+        bank,
+        statements.refuse('222233334444', '333344445555'),
+        statements.read([ACCOUNT], ORGANIZATION),
+      ),
+  },
+  {
+    names: ['consumerPrincipals'],
+    what: "an account that the secret's policy still refuses",
+    first: { check: 'consumers.secret', code: 'CONSUMER_SHUT_OUT' },
+    tells: /does not let in arn:aws:iam::222233334444:root of .*, and refuses other accounts/,
+    breakIt: (bank) =>
+      putSecretPolicy(bank, statements.refuse('333344445555'), statements.read([ACCOUNT, ROLE], ORGANIZATION)),
+  },
+  {
+    names: ['organizationId'],
+    what: "a secret's policy that does not ask for it",
+    first: { check: 'consumers.secret', code: 'CONSUMER_UNBOUND' },
+    tells: /without asking for organizationId o-exampleorgid/,
+    breakIt: (bank) => putSecretPolicy(bank, statements.read([ACCOUNT, ROLE])),
+  },
+  {
+    names: ['organizationId'],
+    what: "another one in the secret's policy",
+    first: { check: 'consumers.secret', code: 'CONSUMER_SHUT_OUT' },
+    tells: /of o-exampleorgid/,
+    breakIt: (bank) => putSecretPolicy(bank, statements.read([ACCOUNT, ROLE], 'o-anotherone00')),
+  },
+  {
+    names: ['existingTokenSecretArn', 'consumerPrincipals'],
+    what: 'a secret without ConsumersReadToken',
+    first: { check: 'consumers.secret', code: 'CONSUMER_SHUT_OUT' },
+    tells: /ConsumersReadToken in the policy of existingTokenSecretArn/,
+    breakIt: async (bank) => {
+      deploy(bank, { ExistingTokenSecretArn: `arn:aws:secretsmanager:eu-west-1:000000000000:secret:${TOKEN_SECRET}` });
+      await putSecretPolicy(bank, statements.refuse());
+    },
+  },
+  {
+    names: ['existingSecretsKeyArn', 'consumerPrincipals'],
+    what: 'a key that AWS manages',
+    first: { check: 'consumers.key', code: 'KEY_NOT_SHAREABLE' },
+    tells: /name it in existingSecretsKeyArn/,
+    breakIt: ({ sandbox }) => sandbox.secretsManager.encryptWith(TOKEN_SECRET, undefined),
+  },
+  {
+    names: ['existingSecretsKeyArn', 'consumerPrincipals'],
+    what: 'a key whose policy lets consumers decrypt another secret',
+    first: { check: 'consumers.key', code: 'CONSUMER_SHUT_OUT' },
+    tells: /ConsumersDecryptToken/,
+    breakIt: (bank) => putKeyPolicy(bank, statements.decrypt([ACCOUNT, ROLE], 'd1/another-??????')),
+  },
+  {
+    names: ['consumerPrincipals'],
+    what: 'a function without a policy',
+    first: { check: 'consumers.function', code: 'CONSUMER_SHUT_OUT' },
+    tells: /The policy of the function does not let in arn:aws:iam::222233334444:root, arn/,
+    breakIt: ({ sandbox }) => {
+      sandbox.deployment.functionPolicy = undefined;
+    },
+  },
+  {
+    names: ['consumerPrincipals'],
+    what: 'a consumer whose permission was removed from the function',
+    first: { check: 'consumers.function', code: 'CONSUMER_SHUT_OUT' },
+    tells: /The policy of the function does not let in arn:aws:iam::333344445555:role/,
+    breakIt: (bank) => putFunctionPolicy(bank, statements.invoke(ACCOUNT, ORGANIZATION)),
+  },
+];
+
+/** What a parameter needs is there before something of it is taken away. */
+export async function breakPiece(bank: OperatedBank, { names, breakIt }: MissingPiece): Promise<void> {
+  if (names.includes('consumerPrincipals') || names.includes('organizationId')) await share(bank);
+  await breakIt(bank);
+}
