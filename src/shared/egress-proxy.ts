@@ -3,6 +3,7 @@ import { request as tlsRequest } from 'node:https';
 import { isIP, type Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import { HttpsFailure, type HttpsFailureKind, httpsFailure } from './https-failure.ts';
+import { goesAround, proxyVariables } from './proxy-variables.ts';
 
 const NOT_ANSWERED = { answered: false, reusedSocket: false } as const;
 
@@ -11,32 +12,21 @@ export class EgressProxy {
   /** Host and port, never credentials: what may be told. */
   readonly address: string;
   readonly #url: URL;
-  readonly #bypassed: readonly string[];
+  readonly #goesAround: ReturnType<typeof goesAround>;
 
   /**
    * @param url `http://` or `https://`, with `user:password@` where the proxy asks for it.
-   * @param noProxy Host names that are not gone to through it, with or without a port, separated by commas; a name stands
-   * for those below it too, `*` for all. As curl reads it, but for networks.
+   * @param noProxy What is not gone to through it, as NO_PROXY has it.
    */
   constructor(url: URL, noProxy = '') {
     this.#url = url;
     this.address = `${url.hostname}:${portOf(url)}`;
-    this.#bypassed = noProxy
-      .toLowerCase()
-      .split(/[\s,]+/)
-      .map((entry) => entry.replace(/^\*?\./, ''))
-      .filter((entry) => entry !== '');
+    this.#goesAround = goesAround(noProxy);
   }
 
   /** Whether the way to a host leads through it. */
   leadsTo(host: string, port: number): boolean {
-    const name = host.toLowerCase().replace(/\.$/, '');
-    return !this.#bypassed.some((entry) => {
-      if (entry === '*') return true;
-      const [, bypassed = entry, itsPort] = /^(.+?|\[.+\]):(\d+)$/.exec(entry) ?? [];
-      if (itsPort !== undefined && Number(itsPort) !== port) return false;
-      return name === bypassed.replace(/^\[|\]$/g, '') || name.endsWith(`.${bypassed}`);
-    });
+    return !this.#goesAround(host, port);
   }
 
   /** @returns What may be told of the way to a URL, when it leads through the proxy. */
@@ -69,7 +59,7 @@ export class EgressProxy {
 }
 
 /**
- * The proxy that an environment names, as curl and Node read it: the names in lower case come first.
+ * The proxy that an environment names.
  *
  * @param onFault Hears which variable names none, and the rule in words. Its value may hold a password.
  */
@@ -77,12 +67,11 @@ export function egressProxyIn(
   environment: Readonly<Record<string, string | undefined>>,
   onFault: (variable: string, rule: string) => void,
 ): EgressProxy | undefined {
-  const first = (...variables: readonly string[]) => variables.find((variable) => environment[variable]);
-  const variable = first('https_proxy', 'HTTPS_PROXY');
+  const { proxy: variable, noProxy } = proxyVariables(environment);
   if (variable === undefined) return undefined;
   const value = environment[variable] ?? '';
   const url = /^https?:\/\/[^\s/?#]+\/?$/.test(value) ? parseUrl(value) : undefined;
-  if (url) return new EgressProxy(url, environment[first('no_proxy', 'NO_PROXY') ?? '']);
+  if (url) return new EgressProxy(url, noProxy);
   onFault(variable, 'http:// or https://, a host, and a port where it is not 80 or 443');
   return undefined;
 }
