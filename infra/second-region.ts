@@ -95,6 +95,7 @@ export function secondRegionValues(parameters: Parameters, region: string) {
   const replica = inRegion(primaryToken, region);
   return {
     signingKeyFile: isStandby ? 'standby.yml' : 'signing-key.yml',
+    replicaRegionNames: keys.map(regionOf).join(',') || 'none',
     replicas: keys.length > 0 ? keys.map((KmsKeyId) => ({ Region: regionOf(KmsKeyId), KmsKeyId })) : noValue,
     /** A replica of the signing key is made by whoever deploys the standby. */
     allowReplicas:

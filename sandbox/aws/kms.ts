@@ -42,6 +42,11 @@ export class Kms {
     this.#aliases = new Aliases(options.clock, (name) => this.#arn(name));
   }
 
+  /** Makes a multi-Region key a replica of one elsewhere: the other Region is not in the sandbox. */
+  makeReplica(keyId: string, primaryRegion: string): void {
+    this.#findByIdOrArn(keyId).primaryRegion = primaryRegion;
+  }
+
   async handle(operation: string, fields: Record<string, unknown>): Promise<Output> {
     const input = new Input(fields, 'ValidationException');
     switch (operation) {
@@ -143,6 +148,7 @@ export class Kms {
       description: input.optionalString('Description', { max: 8192 }) ?? '',
       createdAt: this.#options.clock.now(),
       isMultiRegion,
+      primaryRegion: undefined,
       policy: input.optionalString('Policy', { min: 1, max: 32_768 }),
       state: 'Enabled',
       deletionAt: undefined,
@@ -291,9 +297,12 @@ export class Kms {
       MultiRegion: key.isMultiRegion,
       ...(key.isMultiRegion && {
         MultiRegionConfiguration: {
-          MultiRegionKeyType: 'PRIMARY',
-          PrimaryKey: { Arn: key.arn, Region: this.#options.region },
-          ReplicaKeys: [],
+          MultiRegionKeyType: key.primaryRegion === undefined ? 'PRIMARY' : 'REPLICA',
+          PrimaryKey: {
+            Arn: key.arn.replace(this.#options.region, key.primaryRegion ?? this.#options.region),
+            Region: key.primaryRegion ?? this.#options.region,
+          },
+          ReplicaKeys: key.primaryRegion === undefined ? [] : [{ Arn: key.arn, Region: this.#options.region }],
         },
       }),
       KeySpec: key.spec,

@@ -61,9 +61,9 @@ export class SecretsManager {
     return this.#rotation;
   }
 
-  /** The key that encrypts it, by ARN; AWS's own has none. */
-  encryptWith(name: string, keyArn: string | undefined): void {
-    for (const secret of this.#secrets) if (secret.name === name) secret.kmsKeyId = keyArn;
+  /** What else a secret is, to who describes it. @param kmsKeyId ARN; `undefined` for the key that AWS manages. */
+  alter(name: string, as: Partial<Pick<Secret, 'kmsKeyId' | 'replicas' | 'primaryRegion'>>): void {
+    for (const secret of this.#secrets) if (secret.name === name) Object.assign(secret, as);
   }
 
   /** As if nobody had set up its rotation. */
@@ -116,6 +116,8 @@ export class SecretsManager {
       description: input.optionalString('Description', { max: 2048 }),
       kmsKeyId: input.optionalString('KmsKeyId', { max: 2048 }),
       policy: undefined,
+      replicas: [],
+      primaryRegion: undefined,
       createdAt: now,
       changedAt: now,
       versions: new Versions(this.#options.clock, this.#options.versionQuota ?? 100),

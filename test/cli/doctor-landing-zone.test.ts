@@ -4,9 +4,19 @@ import { firstOf } from '../../src/cli/doctor/doctor.ts';
 import type { CheckStep } from '../../src/shared/check-report.ts';
 import { breakPiece, missingPieces } from './doctor-landing-zone.ts';
 import { examine, named } from './examine.ts';
-import { behindProxy, deploy, inSubnets, openLandingZoneBank, share } from './landing-zone-bank.ts';
+import {
+  asPrimary,
+  asStandby,
+  behindProxy,
+  deploy,
+  inSubnets,
+  openLandingZoneBank,
+  share,
+} from './landing-zone-bank.ts';
 
 const own = checks.filter(({ wanted }) => wanted).map(({ id }) => id);
+
+const ofTwoRegions = /^(role|replicas?\..+)$/;
 
 const stoppedByProxy = (step: CheckStep): CheckStep =>
   step.step === 'signing_key'
@@ -40,9 +50,7 @@ describe('of a landing zone, the doctor', () => {
     await share(bank);
     const lines = await examine(bank);
     expect(lines.filter(({ outcome }) => outcome !== 'ok')).toEqual([]);
-    expect(lines.map(({ check }) => check)).toEqual(
-      expect.arrayContaining(own.filter((id) => !id.includes('replica'))),
-    );
+    expect(lines.map(({ check }) => check)).toEqual(expect.arrayContaining(own.filter((id) => !ofTwoRegions.test(id))));
     expect(lines.find(({ check }) => check === 'proxy')?.facts).toEqual({ proxy: proxy.url.host });
     expect(proxy.asked.length).toBeGreaterThan(0);
   });
@@ -65,6 +73,33 @@ describe('of a landing zone, the doctor', () => {
     const first = firstOf(await examine(bank));
     expect(named(first)).toEqual({ check: 'network.aws', code: 'PROXY_REFUSED' });
     expect(first?.remedy).toContain('noProxy has .amazonaws.com');
+  });
+
+  it('finds nothing wrong with a primary and its replicas', async () => {
+    const bank = await openLandingZoneBank();
+    asPrimary(bank);
+    const lines = await examine(bank);
+    expect(lines.filter(({ outcome }) => outcome !== 'ok')).toEqual([]);
+    const told = lines.filter(({ check }) => ofTwoRegions.test(check)).map(({ check, facts }) => [check, facts]);
+    expect(told).toEqual([
+      ['role', { role: 'primary', replica_regions: ['eu-central-1'] }],
+      ['replicas.token', { in_sync: ['eu-central-1'] }],
+      ['replicas.certificate', { in_sync: ['eu-central-1'] }],
+    ]);
+  });
+
+  it('finds nothing wrong with a standby, and tells how old the replica is', async () => {
+    const bank = await openLandingZoneBank();
+    await asStandby(bank);
+    const lines = await examine(bank);
+    expect(lines.filter(({ outcome }) => outcome !== 'ok')).toEqual([]);
+    const told = lines.filter(({ check }) => ofTwoRegions.test(check)).map(({ check, facts }) => [check, facts]);
+    expect(told).toEqual([
+      ['role', { role: 'standby', replica_regions: [] }],
+      ['replica.secret', { primary_region: 'eu-central-1' }],
+      ['replica.key', { kid: 'sandbox-key-1', primary: 'eu-central-1' }],
+      ['replica.token', { age_seconds: expect.any(Number), seconds_left: expect.any(Number) }],
+    ]);
   });
 
   it('says nothing of what is off', async () => {

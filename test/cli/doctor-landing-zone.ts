@@ -1,12 +1,17 @@
+import { randomUUID } from 'node:crypto';
 import { createCertificateAuthority } from '../../sandbox/certificates.ts';
-import { TOKEN_SECRET } from '../../sandbox/sandbox.ts';
+import { CLIENT_CERTIFICATE_SECRET, SIGNING_KEY_ALIAS, TOKEN_SECRET } from '../../sandbox/sandbox.ts';
 import { systemClock } from '../../src/shared/clock.ts';
 import {
   ACCOUNT,
+  asPrimary,
+  asStandby,
   behindProxy,
   deploy,
   inSubnets,
   ORGANIZATION,
+  OTHER_REGION,
+  PRIMARY_TOKEN_SECRET,
   putFunctionPolicy,
   putKeyPolicy,
   putSecretPolicy,
@@ -212,7 +217,7 @@ export const missingPieces: readonly MissingPiece[] = [
     what: 'a key that AWS manages',
     first: { check: 'consumers.key', code: 'KEY_NOT_SHAREABLE' },
     tells: /name it in existingSecretsKeyArn/,
-    breakIt: ({ sandbox }) => sandbox.secretsManager.encryptWith(TOKEN_SECRET, undefined),
+    breakIt: ({ sandbox }) => sandbox.secretsManager.alter(TOKEN_SECRET, { kmsKeyId: undefined }),
   },
   {
     names: ['existingSecretsKeyArn', 'consumerPrincipals'],
@@ -237,7 +242,132 @@ export const missingPieces: readonly MissingPiece[] = [
     tells: /The policy of the function does not let in arn:aws:iam::333344445555:role/,
     breakIt: (bank) => putFunctionPolicy(bank, statements.invoke(ACCOUNT, ORGANIZATION)),
   },
+  {
+    names: ['replicaRegions'],
+    what: 'a secret whose replica was removed',
+    first: { check: 'replicas.token', code: 'REPLICA_MISSING' },
+    tells: /no replica in eu-central-1\. Deploy again: replicaRegions/,
+    breakIt: (bank) => {
+      asPrimary(bank);
+      bank.sandbox.secretsManager.alter(TOKEN_SECRET, { replicas: [] });
+    },
+  },
+  {
+    names: ['replicaRegions'],
+    what: 'a replica that is not in sync',
+    first: { check: 'replicas.certificate', code: 'REPLICA_FAILED' },
+    tells: /in eu-central-1 is not in sync/,
+    breakIt: (bank) => {
+      asPrimary(bank);
+      bank.sandbox.secretsManager.alter(CLIENT_CERTIFICATE_SECRET, {
+        replicas: [{ Region: OTHER_REGION, Status: 'Failed' }],
+      });
+    },
+  },
+  {
+    names: ['replicaRegions'],
+    what: 'a replica that is still being made',
+    first: { check: 'replicas.token', code: 'REPLICA_BUSY' },
+    tells: /eu-central-1 is being made/,
+    breakIt: (bank) => {
+      asPrimary(bank);
+      bank.sandbox.secretsManager.alter(TOKEN_SECRET, { replicas: [{ Region: OTHER_REGION, Status: 'InProgress' }] });
+    },
+  },
+  {
+    names: ['role', 'D1_PRIMARY_TOKEN_SECRET_ID'],
+    what: 'a standby whose function was told to watch nothing, by hand',
+    first: { check: 'role', code: 'ROLE_CHANGED' },
+    tells: /role is standby, and D1_PRIMARY_TOKEN_SECRET_ID of the function is missing/,
+    breakIt: async (bank) => {
+      await asStandby(bank);
+      bank.sandbox.deployment.changedByHand['D1_PRIMARY_TOKEN_SECRET_ID'] = '';
+      bank.restart();
+    },
+  },
+  {
+    names: ['role'],
+    what: 'promoted',
+    first: { check: 'role', code: 'PROMOTED' },
+    tells: /watches no primary.*role: standby/,
+    breakIt: async (bank) => {
+      await asStandby(bank);
+      bank.sandbox.deployment.changedByHand['D1_PRIMARY_TOKEN_SECRET_ID'] = '';
+      bank.sandbox.deployment.moreOutputs['Role'] = 'promoted';
+      bank.restart();
+    },
+  },
+  {
+    names: ['primaryTokenSecretArn'],
+    what: 'no replica in this Region',
+    first: { check: 'replica.secret', code: 'REPLICA_MISSING' },
+    tells: /Give the primary replicaRegions with a key of eu-west-1/,
+    breakIt: async (bank) => {
+      await asStandby(bank);
+      await bank.sandbox.secretsManager.handle('DeleteSecret', {
+        SecretId: PRIMARY_TOKEN_SECRET,
+        ForceDeleteWithoutRecovery: true,
+      });
+    },
+  },
+  {
+    names: ['primaryTokenSecretArn'],
+    what: 'a replica that was cut off',
+    first: { check: 'replica.secret', code: 'REPLICA_CUT_OFF' },
+    tells: /its replication was stopped/,
+    breakIt: async (bank) => {
+      await asStandby(bank);
+      bank.sandbox.secretsManager.alter(PRIMARY_TOKEN_SECRET, { primaryRegion: undefined });
+    },
+  },
+  {
+    names: ['primaryTokenSecretArn'],
+    what: 'a replica that the function may not read',
+    first: { check: 'replica.token', code: 'PRIMARY_TOKEN_UNAVAILABLE' },
+    tells: /can't read the replica of the primary's token: TOKEN_STORE_DENIED/,
+    breakIt: async (bank) => {
+      await asStandby(bank);
+      bank.fault(`secretsmanager.GetSecretValue refuse secret=${primaryArn(bank)}`);
+    },
+  },
+  {
+    names: ['primaryTokenSecretArn'],
+    what: 'a primary that stands still',
+    first: { check: 'replica.token', code: 'PRIMARY_TOKEN_UNAVAILABLE' },
+    tells: /has \d+ s left: this stack asks D1 itself\. Run the doctor in the first Region/,
+    breakIt: async (bank) => {
+      await asStandby(bank);
+      const { SecretString } = await bank.sandbox.secretsManager.handle('GetSecretValue', {
+        SecretId: PRIMARY_TOKEN_SECRET,
+      });
+      const record = JSON.parse(String(SecretString)) as { expires_at: number; obtained_at: number };
+      await bank.sandbox.secretsManager.handle('PutSecretValue', {
+        SecretId: PRIMARY_TOKEN_SECRET,
+        ClientRequestToken: randomUUID(),
+        SecretString: JSON.stringify({
+          ...record,
+          expires_at: record.expires_at - 850,
+          obtained_at: record.obtained_at - 850,
+        }),
+      });
+    },
+  },
+  {
+    names: ['primaryCurrentSigningKeyArn', 'primaryNextSigningKeyArn'],
+    what: 'a signing key of its own',
+    first: { check: 'replica.key', code: 'REPLICA_KEY_WRONG' },
+    tells: /kid sandbox-key-1, is no replica.*primaryCurrentSigningKeyArn/,
+    breakIt: async (bank) => {
+      await asStandby(bank);
+      const made = await bank.sandbox.kms.handle('CreateKey', { KeySpec: 'ECC_NIST_P256', KeyUsage: 'SIGN_VERIFY' });
+      const { Arn } = made['KeyMetadata'] as { Arn: string };
+      await bank.sandbox.kms.handle('UpdateAlias', { AliasName: SIGNING_KEY_ALIAS, TargetKeyId: Arn });
+      bank.sandbox.deployment.useKey('current', Arn);
+    },
+  },
 ];
+
+const primaryArn = ({ sandbox }: OperatedBank) => sandbox.deployment.moreOutputs['ReplicaOfPrimaryTokenSecretArn'];
 
 /** What a parameter needs is there before something of it is taken away. */
 export async function breakPiece(bank: OperatedBank, { names, breakIt }: MissingPiece): Promise<void> {

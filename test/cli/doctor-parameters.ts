@@ -60,6 +60,11 @@ export const refused: readonly { readonly name: string; readonly values: Readonl
   { name: 'securityGroupIds', values: { securityGroupIds: [], subnetIds: ['subnet-0123abcd'] } },
   { name: 'fips', values: { fips: true } },
   { name: 'egressProxy', values: { egressProxy: 'proxy.bank.example:3128' } },
+  { name: 'role', values: { role: 'second' } },
+  { name: 'replicaRegions', values: { replicaRegions: ['eu-central-1'] } },
+  { name: 'primaryTokenSecretArn', values: { role: 'standby', primaryTokenSecretArn: 'mine' } },
+  { name: 'primaryCurrentSigningKeyArn', values: { role: 'standby', primaryCurrentSigningKeyArn: 'alias/mine' } },
+  { name: 'primaryNextSigningKeyArn', values: { role: 'standby', primaryNextSigningKeyArn: 'alias/mine' } },
   { name: 'noProxy', values: { noProxy: ['.amazonaws.com'], egressProxy: 'none' } },
 ];
 

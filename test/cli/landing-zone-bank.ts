@@ -1,6 +1,15 @@
+import { randomUUID } from 'node:crypto';
 import { onTestFinished } from 'vitest';
 import { startFaultyRoute } from '../../sandbox/faults/faulty-route.ts';
-import { BROKER_FUNCTION_ARN, REGION, TOKEN_SECRET } from '../../sandbox/sandbox.ts';
+import {
+  BROKER_FUNCTION_ARN,
+  CLIENT_CERTIFICATE_SECRET,
+  ISSUER_ID,
+  KEY_ID,
+  REGION,
+  SIGNING_KEY_ALIAS,
+  TOKEN_SECRET,
+} from '../../sandbox/sandbox.ts';
 import { type ConnectProxy, startConnectProxy } from '../support/connect-proxy.ts';
 import { type OperatedBank, openOperatedBank } from './operated-bank.ts';
 
@@ -122,7 +131,7 @@ export async function share(bank: OperatedBank): Promise<void> {
   const { kms, secretsManager, deployment } = bank.sandbox;
   const { KeyMetadata } = await kms.handle('CreateKey', {});
   const { Arn } = KeyMetadata as { Arn: string };
-  secretsManager.encryptWith(TOKEN_SECRET, Arn);
+  secretsManager.alter(TOKEN_SECRET, { kmsKeyId: Arn });
   Object.assign(deployment.moreOutputs, {
     SecretsKeyArn: Arn,
     SecretsKeyViaService: `secretsmanager.${REGION}.amazonaws.com`,
@@ -137,4 +146,41 @@ export async function share(bank: OperatedBank): Promise<void> {
   );
   await putKeyPolicy(bank, statements.decrypt([ACCOUNT, ROLE]));
   putFunctionPolicy(bank, statements.invoke(ACCOUNT, ORGANIZATION), statements.invoke(ROLE, ORGANIZATION));
+}
+
+export const OTHER_REGION = 'eu-central-1';
+export const PRIMARY_TOKEN_SECRET = 'd1/primary/access-token';
+
+/** The stack of the first Region, with replicas in another. */
+export function asPrimary({ sandbox }: OperatedBank): void {
+  sandbox.deployment.moreOutputs['ReplicaRegions'] = OTHER_REGION;
+  for (const name of [TOKEN_SECRET, CLIENT_CERTIFICATE_SECRET]) {
+    sandbox.secretsManager.alter(name, { replicas: [{ Region: OTHER_REGION, Status: 'InSync' }] });
+  }
+}
+
+/** The stack of the second Region: its primary's token lies in a replica, and its key is one. */
+export async function asStandby(bank: OperatedBank): Promise<void> {
+  const { secretsManager, kms, d1, deployment } = bank.sandbox;
+  const { SecretString } = await secretsManager.handle('GetSecretValue', { SecretId: TOKEN_SECRET });
+  const { ARN } = await secretsManager.handle('CreateSecret', {
+    Name: PRIMARY_TOKEN_SECRET,
+    ClientRequestToken: randomUUID(),
+    SecretString,
+  });
+  secretsManager.alter(PRIMARY_TOKEN_SECRET, { primaryRegion: OTHER_REGION });
+  const made = await kms.handle('CreateKey', {
+    KeySpec: 'ECC_NIST_P256',
+    KeyUsage: 'SIGN_VERIFY',
+    MultiRegion: true,
+  });
+  const { KeyId, Arn } = made['KeyMetadata'] as { KeyId: string; Arn: string };
+  kms.makeReplica(KeyId, OTHER_REGION);
+  await kms.handle('UpdateAlias', { AliasName: SIGNING_KEY_ALIAS, TargetKeyId: KeyId });
+  const { PublicKey } = (await kms.handle('GetPublicKey', { KeyId })) as { PublicKey: string };
+  d1.removeIssuer(ISSUER_ID);
+  d1.provisionIssuer({ issuerId: ISSUER_ID, keyId: KEY_ID, publicKey: Buffer.from(PublicKey, 'base64') });
+  Object.assign(deployment.moreOutputs, { Role: 'standby', ReplicaOfPrimaryTokenSecretArn: ARN });
+  deployment.changedByHand['D1_PRIMARY_TOKEN_SECRET_ID'] = String(ARN);
+  deployment.useKey('current', Arn);
 }

@@ -49,6 +49,8 @@ export interface Key {
   /** Milliseconds since 1970 UTC. */
   readonly createdAt: number;
   readonly isMultiRegion: boolean;
+  /** Of a multi-Region key that is itself a replica: where the primary key is. */
+  primaryRegion: string | undefined;
   /** A key policy as it was given; the sandbox asks none. */
   policy: string | undefined;
   state: 'Enabled' | 'Disabled' | 'PendingDeletion';

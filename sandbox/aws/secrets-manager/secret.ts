@@ -8,6 +8,10 @@ export interface Secret {
   kmsKeyId: string | undefined;
   /** A resource policy as it was put; the sandbox asks none. */
   policy: string | undefined;
+  /** Its replicas, as DescribeSecret tells them; the sandbox has one Region, and makes none. */
+  replicas: readonly { readonly Region: string; readonly Status: 'InSync' | 'InProgress' | 'Failed' }[];
+  /** Of a secret that is itself a replica: where the other one is. */
+  primaryRegion: string | undefined;
   readonly createdAt: number;
   changedAt: number;
   readonly versions: Versions;

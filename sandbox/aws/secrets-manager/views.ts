@@ -39,6 +39,8 @@ function metadata(secret: Secret) {
     LastChangedDate: secret.changedAt / 1000,
     ...(secret.description !== undefined && { Description: secret.description }),
     ...(secret.kmsKeyId !== undefined && { KmsKeyId: secret.kmsKeyId }),
+    ...(secret.primaryRegion !== undefined && { PrimaryRegion: secret.primaryRegion }),
+    ...(secret.replicas.length > 0 && { ReplicationStatus: secret.replicas }),
     ...(secret.deletion && { DeletedDate: secret.deletion.requestedAt / 1000 }),
     ...(secret.lastRotatedAt !== undefined && { LastRotatedDate: secret.lastRotatedAt / 1000 }),
     ...(secret.rotation && {

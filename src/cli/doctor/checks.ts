@@ -2,6 +2,7 @@ import { consumerChecks } from './consumer-checks.ts';
 import type { Found } from './found.ts';
 import { networkOfFunctions } from './network-checks.ts';
 import { operationChecks } from './operation-checks.ts';
+import { replicas } from './replica-checks.ts';
 import type { Check } from './run-checks.ts';
 import { secretChecks } from './secret-checks.ts';
 import { stackChecks } from './stack-checks.ts';
@@ -11,6 +12,7 @@ export const checks: readonly Check<Found>[] = [
   ...stackChecks,
   ...networkOfFunctions,
   ...consumerChecks,
+  ...replicas,
   ...secretChecks,
   ...operationChecks,
 ];

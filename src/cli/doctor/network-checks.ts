@@ -1,5 +1,5 @@
 import type { CheckStep, CheckStepName } from '../../shared/check-report.ts';
-import { type EgressProxy, egressProxyIn } from '../../shared/egress-proxy.ts';
+import { goesAround, proxyVariables } from '../../shared/proxy-variables.ts';
 import { CliFailure } from '../frame/cli-failure.ts';
 import { type FunctionConfiguration, output, readFunction, type Stack } from '../frame/stage.ts';
 import { attention, type Found, failed, need, ok, stepFacts } from './found.ts';
@@ -34,13 +34,13 @@ const settings: readonly {
     where: 'HTTPS_PROXY',
     wanted: ({ parameters }) => (parameters.get('EgressProxy') ?? 'none').replace(/^none$/, ''),
     // Credentials for the way to AWS can be nowhere but in the function.
-    is: ({ environment }) => (environment['HTTPS_PROXY'] ?? '').replace(/\/\/[^/]*@/, '//'),
+    is: ({ environment }) => (environment[proxyVariables(environment).proxy ?? ''] ?? '').replace(/\/\/[^/]*@/, '//'),
   },
   {
     parameter: 'noProxy',
     where: 'NO_PROXY',
     wanted: ({ parameters }) => parameters.get('NoProxy') ?? '',
-    is: ({ environment }) => environment['NO_PROXY'] ?? '',
+    is: ({ environment }) => proxyVariables(environment).noProxy,
   },
   {
     parameter: 'fips',
@@ -93,7 +93,7 @@ export const networkOfAws: readonly Check<Found>[] = [
     id: 'network.aws',
     title: "The function's network leads to KMS and Secrets Manager",
     needs: ['check'],
-    wanted: ({ configuration }) => isInSubnets(configuration) || proxyOf(configuration) !== undefined,
+    wanted: ({ configuration }) => isInSubnets(configuration) || hasProxy(configuration),
     run(found) {
       const kms = [stepOf(found, 'signing_key')];
       const secretsManager = [stepOf(found, 'token_secret'), stepOf(found, 'client_certificate')];
@@ -119,15 +119,15 @@ export const networkOfAws: readonly Check<Found>[] = [
     id: 'proxy.aws',
     title: 'Calls to AWS take one way',
     needs: ['function'],
-    wanted: ({ configuration }) => proxyOf(configuration) !== undefined,
+    wanted: ({ configuration }) => hasProxy(configuration),
     run(found) {
       const { region = '' } = found;
       const { environment } = need(found, 'configuration');
-      const proxy = proxyOf({ environment });
+      const isAround = goesAround(proxyVariables(environment).noProxy);
       const suffix = environment['AWS_USE_FIPS_ENDPOINT'] === 'true' ? '-fips' : '';
       const domain = region.startsWith('cn-') ? 'amazonaws.com.cn' : 'amazonaws.com';
       const hosts = ['kms', 'secretsmanager'].map((service) => `${service}${suffix}.${region}.${domain}`);
-      const [through, around] = [true, false].map((is) => hosts.filter((host) => proxy?.leadsTo(host, 443) === is));
+      const [through, around] = [true, false].map((is) => hosts.filter((host) => isAround(host, 443) !== is));
       if (through?.length === 1) {
         return attention(
           'PROXY_SPLIT',
@@ -146,7 +146,7 @@ export const networkOfD1: readonly Check<Found>[] = [
     id: 'proxy',
     title: 'The egress proxy leads to D1',
     needs: ['check.client_certificate'],
-    wanted: ({ configuration }) => proxyOf(configuration) !== undefined,
+    wanted: ({ configuration }) => hasProxy(configuration),
     run(found) {
       const step = stepOf(found, 'connection');
       const { proxy } = stepFacts(found, 'connection');
@@ -202,8 +202,8 @@ export function inSubnets(configuration: FunctionConfiguration, error: unknown):
 
 const isInSubnets = (configuration: FunctionConfiguration | undefined) => (configuration?.subnets.length ?? 0) > 0;
 
-const proxyOf = (configuration: Pick<FunctionConfiguration, 'environment'> | undefined): EgressProxy | undefined =>
-  configuration && egressProxyIn(configuration.environment, () => {});
+const hasProxy = (configuration: FunctionConfiguration | undefined) =>
+  configuration !== undefined && proxyVariables(configuration.environment).proxy !== undefined;
 
 const stepOf = (found: Found, name: CheckStepName) => need(found, 'report').steps.find(({ step }) => step === name);
 

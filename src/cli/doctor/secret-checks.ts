@@ -5,6 +5,7 @@ import { invokeCheck } from '../frame/invoke.ts';
 import { activePlace, isProduction, keyAt, otherPlace, output } from '../frame/stage.ts';
 import { attention, type Found, failed, need, ok, stepFacts, stepFinding } from './found.ts';
 import { inSubnets, networkOfAws, networkOfD1 } from './network-checks.ts';
+import { replicaContents, replicaKeys } from './replica-checks.ts';
 import type { Check, Finding } from './run-checks.ts';
 
 /** As the alarms: docs/runbook.md, "certificate expires soon". */
@@ -88,6 +89,7 @@ export const secretChecks: readonly Check<Found>[] = [
       );
     },
   },
+  ...replicaKeys,
   {
     id: 'certificate.secret',
     title: 'The client-certificate secret has a value',
@@ -209,6 +211,7 @@ export const secretChecks: readonly Check<Found>[] = [
     },
   },
   step('check.token_secret', 'The function can read the token secret', 'token_secret', ['token.secret', 'network.aws']),
+  ...replicaContents,
   {
     id: 'check.exchange',
     title: 'D1 gives the function a token',
