@@ -74,6 +74,8 @@ export class Deployment {
   readonly moreOutputs: Record<string, string> = {};
   /** The function's own policy; `undefined` while nobody but this account may invoke it. */
   functionPolicy: string | undefined;
+  /** The ticks have the callers' function here, unless they get one of their own. */
+  ticks: { readonly functionName: string; readonly changedByHand: Readonly<Record<string, string>> };
   /** Other subnets than the stack says, by hand. */
   subnetsByHand: readonly string[] | undefined;
   /** Hears the function's new environment after each change. */
@@ -81,6 +83,7 @@ export class Deployment {
 
   constructor(options: DeploymentOptions) {
     this.#options = options;
+    this.ticks = { functionName: options.functionName, changedByHand: {} };
     const { region, accountId, signingKey } = options;
     this.stackName = `d1-token-broker-${options.stage ?? STAGE}`;
     const topic = (name: string) => `arn:aws:sns:${region}:${accountId}:${name}`;
@@ -144,7 +147,7 @@ export class Deployment {
       ...this.#options.outputs,
       ...this.moreOutputs,
       FunctionName: this.#options.functionName,
-      TicksFunctionName: this.#options.functionName,
+      TicksFunctionName: this.ticks.functionName,
       SigningKeyArn: this.#keys.get(this.active) ?? '',
       SigningKeyId: this.#kid(this.active),
       ...(current && { CurrentSigningKeyArn: current, CurrentSigningKeyAlias: this.#alias('current') }),

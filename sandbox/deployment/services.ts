@@ -109,10 +109,11 @@ export function deploymentService(name: ServiceName, deployment: Deployment | un
 
 /** Lambda's GetFunctionConfiguration ("Lambda API Reference"), without what a person must not see. */
 export const functionConfiguration = (
-  { environment, outputs, functionState, functionStateReason, stackName, vpc }: Deployment,
+  { environment, outputs, functionState, functionStateReason, stackName, ticks, vpc }: Deployment,
   name: string,
 ): Output => {
-  if (name !== outputs['FunctionName']) throw new AwsError('ResourceNotFoundException', 'Function not found', 404);
+  if (name !== outputs['FunctionName'] && name !== ticks.functionName)
+    throw new AwsError('ResourceNotFoundException', 'Function not found', 404);
   return {
     FunctionName: name,
     FunctionArn: `arn:aws:lambda:${REGION_ACCOUNT}:function:${name}`,
@@ -124,7 +125,7 @@ export const functionConfiguration = (
     MemorySize: 512,
     Timeout: 90,
     ...(vpc.SubnetIds.length > 0 && { VpcConfig: { ...vpc, VpcId: 'vpc-00000000000000000' } }),
-    Environment: { Variables: environment },
+    Environment: { Variables: { ...environment, ...(name === ticks.functionName && ticks.changedByHand) } },
   };
 };
 

@@ -44,6 +44,16 @@ export const missingPieces: readonly MissingPiece[] = [
     },
   },
   {
+    names: ['fips'],
+    what: 'the same in the function of the ticks alone',
+    first: { check: 'network.settings', code: 'NETWORK_CHANGED' },
+    tells: /The function the-ticks has not what the stack says of fips/,
+    breakIt: (bank) => {
+      deploy(bank, { Fips: 'true' });
+      bank.sandbox.deployment.ticks = { functionName: 'the-ticks', changedByHand: { AWS_USE_FIPS_ENDPOINT: '' } };
+    },
+  },
+  {
     names: ['subnetIds'],
     what: 'the function in other subnets, by hand',
     first: { check: 'network.settings', code: 'NETWORK_CHANGED' },

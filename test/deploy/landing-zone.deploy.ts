@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { verdictOf } from '../../src/cli/doctor/policy.ts';
 import { shellBlocks } from '../support/page.ts';
 import { ensureVenv, requirementsIn } from '../support/python-server.ts';
 import { policyForMinistack } from './ministack-deviations.ts';
@@ -367,6 +368,31 @@ describe('for the other account', () => {
       'Allow',
       'Allow',
     ]);
+  });
+
+  test('the doctor reads in the same policies that those are let in whom the outputs name, and nobody else', () => {
+    const resources = resolvedResources(withAll.template, { ...made, 'AWS::Region': 'eu-west-1' });
+    const outputs = outputsOf(withAll.template);
+    const named = String(outputs['ConsumerPrincipals']).split(',');
+    expect(named).toEqual(['arn:aws:iam::222233334444:root', 'arn:aws:iam::333344445555:role/payments']);
+    const organization = String(outputs['ConsumerOrganizationId']);
+    const secretPolicy = JSON.stringify(resources['TokenSecretPolicy']?.Properties['ResourcePolicy']);
+    const keyPolicy = JSON.stringify(resources['SecretsKey']?.Properties['KeyPolicy']);
+    const context = new Map([
+      ['kms:viaservice', String(outputs['SecretsKeyViaService'])],
+      ['kms:encryptioncontext:secretarn', made.TokenSecret],
+    ]);
+    const verdicts = (principal: string, bound = organization) => {
+      const call = { principal, organization: bound, context };
+      return [
+        verdictOf(secretPolicy, { ...call, action: 'secretsmanager:GetSecretValue' }),
+        verdictOf(keyPolicy, { ...call, action: 'kms:Decrypt' }),
+      ];
+    };
+    for (const principal of named) expect(verdicts(principal)).toEqual(['allowed', 'allowed']);
+    expect(verdicts('arn:aws:iam::333344445555:role/other')).toEqual(['not_allowed', 'not_allowed']);
+    expect(verdicts('arn:aws:iam::444455556666:root')).toEqual(['refused', 'not_allowed']);
+    expect(verdicts(named[0] as string, 'o-another00000')).toEqual(['not_allowed', 'not_allowed']);
   });
 });
 
