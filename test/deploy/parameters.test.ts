@@ -67,6 +67,7 @@ const oneRegion = {
   replicaOfPrimary: noValue,
   watchedReplica: noValue,
   replicatedSecrets: [],
+  replicaRegionNames: 'none',
 };
 const brokerRole = { 'Fn::GetAtt': ['BrokerRole', 'Arn'] };
 
