@@ -16,6 +16,8 @@ import { KMSClient, SignCommand } from '@aws-sdk/client-kms';
 import { GetFunctionConfigurationCommand, GetPolicyCommand, InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import { GetSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Document } from '../../src/cli/frame/document.ts';
+import { runProgram } from '../cli/operated-bank.ts';
 import { type Deployment, deploy, STACK, STAGE } from './support/deployment.ts';
 import { filled, together } from './support/landing-zone.ts';
 import { ACCOUNT_ID, REGION } from './support/ministack.ts';
@@ -107,6 +109,40 @@ test('each consumer may invoke, bound to the organisation', async () => {
   );
   for (const principal of together.consumerPrincipals.split(',')) expect(Policy).toContain(principal);
   expect(Policy).toContain(together.organizationId);
+});
+
+test('the doctor finds the network and the policies as the parameters say, but for what MiniStack leaves out', async () => {
+  const { credentials, endpoint, region } = bank.place;
+  const { stdout } = await runProgram(['doctor', '--stage', STAGE, '--json'], {
+    AWS_ENDPOINT_URL: endpoint,
+    AWS_REGION: region,
+    AWS_ACCESS_KEY_ID: credentials.accessKeyId,
+    AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
+  });
+  const { checks } = JSON.parse(stdout) as Document;
+  const told = checks
+    .filter(({ check }) => /^(network|consumers|proxy)/.test(check))
+    .map(({ check, outcome, error_code, what }) => [check, error_code ?? outcome, what]);
+  expect(told).toEqual([
+    ['consumers.policies', 'ok', null],
+    // noVpcNorBoundary: what comes by HTTPS_PROXY and NO_PROXY is there.
+    [
+      'network.settings',
+      'NETWORK_CHANGED',
+      `The function ${STACK} has not what the stack says of subnetIds (VpcConfig), securityGroupIds (VpcConfig).`,
+    ],
+    // principalIsSession: the role is another principal in MiniStack's policy; the account is let in.
+    [
+      'consumers.secret',
+      'CONSUMER_SHUT_OUT',
+      'The policy of the token secret does not let in arn:aws:iam::333344445555:role/payments of o-exampleorgid.',
+    ],
+    ['consumers.key', 'ok', null],
+    ['consumers.function', 'ok', null],
+    ['network.aws', 'ok', null],
+    ['proxy.aws', 'ok', null],
+    ['proxy', 'PROXY_BYPASSED', 'The function goes to D1 without the egress proxy.'],
+  ]);
 });
 
 test('MiniStack still keeps accounts apart: else the deviation goes, and reads are tried', async () => {
