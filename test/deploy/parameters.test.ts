@@ -103,6 +103,7 @@ describe('parameters', () => {
       // Nothing of a landing zone.
       consumers: {
         principals: [],
+        names: 'none',
         certificatePrincipals: [],
         tokenAccounts: ownAccount,
         certificateAccounts: ownAccount,
