@@ -48,7 +48,7 @@ export function createSimulatedClient({
   afterRequest,
   latency,
 }: {
-  service: SecretsManager;
+  service: Pick<SecretsManager, 'handle'>;
   time: SimulatedTime;
   random: SeededRandom;
   beforeRequest: (operation: string, input: Fields) => Fields | undefined;

@@ -99,20 +99,41 @@ export type Config = Readonly<
     }
 >;
 
+/** Where the settings come from: what a fault calls them, and what mends it. */
+export interface SettingsSource {
+  /** As a setting is called there: `D1_KEY_ID` in the environment. */
+  readonly nameOf: (variable: string) => string;
+  /** What a name that is not known should have been. */
+  readonly kind: string;
+  readonly remedy: string;
+}
+
+const fromEnvironment: SettingsSource = {
+  nameOf: (variable) => variable,
+  kind: 'a variable of this function',
+  remedy: "Correct the function's environment variables; docs/configuration.md lists them.",
+};
+
 /**
  * Reads the configuration. docs/configuration.md lists every variable.
  *
+ * @param environment Each setting under its variable's name.
+ * @param source Where they were written, if it was not the environment.
  * @throws BrokerError CONFIG_INVALID that lists every fault at once: variable, value, rule.
  */
-export function readConfig(environment: Record<string, string | undefined>): Config {
+export function readConfig(
+  environment: Record<string, string | undefined>,
+  { nameOf, kind, remedy }: SettingsSource = fromEnvironment,
+): Config {
   const faults: string[] = [];
   const text = (setting: TextSetting): string | undefined => {
     const value = environment[setting.variable];
     if (value === undefined || value === '') {
-      if (setting.required) faults.push(`${setting.variable} is missing; it must be ${setting.rule}`);
+      if (setting.required) faults.push(`${nameOf(setting.variable)} is missing; it must be ${setting.rule}`);
       return undefined;
     }
-    if (!setting.pattern.test(value)) faults.push(`${setting.variable} is ${quote(value)}; it must be ${setting.rule}`);
+    if (!setting.pattern.test(value))
+      faults.push(`${nameOf(setting.variable)} is ${quote(value)}; it must be ${setting.rule}`);
     return value;
   };
   const number = ({ variable, minimum, maximum, default: fallback, unit }: NumberSetting): number => {
@@ -120,7 +141,9 @@ export function readConfig(environment: Record<string, string | undefined>): Con
     if (value === undefined || value === '') return fallback;
     const parsed = /^\d{1,9}$/.test(value) ? Number(value) : Number.NaN;
     if (!(parsed >= minimum && parsed <= maximum)) {
-      faults.push(`${variable} is ${quote(value)}; it must be a whole number of ${unit}, ${minimum}-${maximum}`);
+      faults.push(
+        `${nameOf(variable)} is ${quote(value)}; it must be a whole number of ${unit}, ${minimum}-${maximum}`,
+      );
     }
     return parsed;
   };
@@ -156,25 +179,31 @@ export function readConfig(environment: Record<string, string | undefined>): Con
   };
   // What does not even begin like a URL has broken the variable's own rule, and was told so.
   if (config.tokenEndpoint.startsWith('https://') && !URL.canParse(config.tokenEndpoint)) {
-    faults.push('D1_ENVIRONMENT is not a URL; it must be one');
+    faults.push(`${nameOf('D1_ENVIRONMENT')} is not a URL; it must be one`);
   }
   if (config.connectTimeoutMilliseconds > config.exchangeTimeoutMilliseconds) {
-    faults.push('D1_CONNECT_TIMEOUT_MILLISECONDS must not be above D1_EXCHANGE_TIMEOUT_MILLISECONDS');
+    faults.push(
+      `${nameOf('D1_CONNECT_TIMEOUT_MILLISECONDS')} must not be above ${nameOf('D1_EXCHANGE_TIMEOUT_MILLISECONDS')}`,
+    );
   }
   if (config.tokenSecretId !== '' && config.tokenSecretId === config.clientCertificateSecretId) {
-    faults.push('D1_TOKEN_SECRET_ID and D1_CLIENT_CERTIFICATE_SECRET_ID must not name the same secret');
+    faults.push(
+      `${nameOf('D1_TOKEN_SECRET_ID')} and ${nameOf('D1_CLIENT_CERTIFICATE_SECRET_ID')} must not name the same secret`,
+    );
   }
   if (primaryTokenSecretId && [config.tokenSecretId, config.clientCertificateSecretId].includes(primaryTokenSecretId)) {
     faults.push('D1_PRIMARY_TOKEN_SECRET_ID must name a secret of its own: a replica can be read only');
   }
   if ((config.nextKeyId === undefined) !== (config.nextSigningKeyId === undefined)) {
-    faults.push('D1_NEXT_KEY_ID and D1_NEXT_SIGNING_KEY_ID must be given together: a kid and its key');
+    faults.push(
+      `${nameOf('D1_NEXT_KEY_ID')} and ${nameOf('D1_NEXT_SIGNING_KEY_ID')} must be given together: a kid and its key`,
+    );
   }
-  faults.push(...unknownVariables(environment));
+  faults.push(...unknownVariables(environment).map((one) => `${nameOf(one)} is not ${kind}; check its spelling`));
   if (faults.length > 0) {
     // Whoever looks after many of these functions wants to know which one it is.
     const isKnown = textSettings.issuerId.pattern.test(issuerId);
-    throw configInvalid(faults, isKnown ? issuerId : undefined);
+    throw configInvalid(faults, isKnown ? issuerId : undefined, remedy);
   }
   return Object.freeze(config);
 }
@@ -187,9 +216,7 @@ function tokenEndpointOf(environment: string): string {
 /** A misspelt variable would silently leave a default in force. */
 function unknownVariables(environment: Record<string, string | undefined>): string[] {
   const known = new Set([...Object.values(textSettings), ...Object.values(numberSettings)].map((s) => s.variable));
-  return Object.keys(environment)
-    .filter((variable) => variable.startsWith('D1_') && !known.has(variable))
-    .map((variable) => `${variable} is not a variable of this function; check its spelling`);
+  return Object.keys(environment).filter((variable) => variable.startsWith('D1_') && !known.has(variable));
 }
 
 /** A value for an error's sentence. What could be a secret, or a password in a URL, is not shown. */
@@ -199,11 +226,11 @@ function quote(value: string): string {
   return harmless ? `"${value}"` : `not shown (${value.length} characters)`;
 }
 
-const configInvalid = (faults: readonly string[], issuerId: string | undefined) =>
+const configInvalid = (faults: readonly string[], issuerId: string | undefined, remedy: string) =>
   new BrokerError({
     code: 'CONFIG_INVALID',
     what: `The configuration has ${faults.length} fault(s): ${faults.join('. ')}.`,
-    remedy: "Correct the function's environment variables; docs/configuration.md lists them.",
+    remedy,
     retryable: false,
     issuerId,
   });

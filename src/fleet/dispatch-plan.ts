@@ -1,0 +1,127 @@
+import { dueAt, type IssuerState } from './issuer-state.ts';
+
+/** One issuer as the dispatcher sees it. */
+export interface Candidate {
+  readonly issuerId: string;
+  readonly owner: string;
+  /** Which D1 it belongs to: `production`, `staging`, `develop` or a base URL. */
+  readonly host: string;
+  readonly state: IssuerState;
+}
+
+/** A try to be made. */
+export interface Errand {
+  readonly issuerId: string;
+  readonly owner: string;
+  /** Milliseconds since 1970 UTC: not sooner. */
+  readonly notBefore: number;
+}
+
+export interface Round {
+  readonly errands: readonly Errand[];
+  /** D1's hosts that answer nobody: only probes go to them. */
+  readonly silentHosts: readonly string[];
+  /** How many were due and have to wait for a later round, because the rate is used up. */
+  readonly left: number;
+}
+
+/**
+ * Secrets Manager takes 50 writes a second from an account, of all that write there. 30 leave room for rotations,
+ * operators and strangers. Source: AWS General Reference, Secrets Manager quotas.
+ */
+const TRIES_PER_SECOND = 30;
+/** After an outage, and from a cold start. */
+const MOST_TRIES_PER_SECOND = 40;
+/** So many issuers must have met silence since the host last answered anybody: less may be their own fault, or chance. */
+const SILENCES_THAT_COUNT = 5;
+/** What a round sends to a host that is silent. */
+const PROBES = 3;
+/** As long may an errand be on its way before it counts as lost. */
+const LOST_MILLISECONDS = 120_000;
+
+/**
+ * What to try in a round, and when: pure.
+ *
+ * Issuers that are well come first, in the order in which their tokens die, because that order decides who dies after an
+ * outage. Those that have failed twice get what is left of the rate: nobody who is well waits for them.
+ *
+ * @param takenUntil What earlier rounds have sent is spread until then.
+ * @param sentAt When each issuer was last sent: what is on its way is not sent again.
+ * @param now Milliseconds since 1970 UTC, like every moment here.
+ * @param roundMilliseconds Until the next round.
+ */
+export function planRound({
+  candidates,
+  sentAt,
+  takenUntil,
+  refreshWindowSeconds,
+  now,
+  roundMilliseconds,
+}: {
+  candidates: readonly Candidate[];
+  sentAt: ReadonlyMap<string, number>;
+  takenUntil: number;
+  refreshWindowSeconds: number;
+  now: number;
+  roundMilliseconds: number;
+}): Round {
+  const silentHosts = [...Map.groupBy(candidates, ({ host }) => host)]
+    .filter(([, own]) => isSilent(own.map(({ state }) => state)))
+    .map(([host]) => host);
+  const due = candidates
+    .filter(({ issuerId, state }) => !isOnItsWay(state, sentAt.get(issuerId), now))
+    .map((candidate) => ({
+      candidate,
+      at: Math.max(now, dueAt(candidate.issuerId, candidate.state, refreshWindowSeconds)),
+    }))
+    .filter(({ at }) => at < now + roundMilliseconds)
+    .sort((one, other) => one.at - other.at || one.candidate.state.expiresAt - other.candidate.state.expiresAt);
+  const ofOthers = due.filter(({ candidate }) => !silentHosts.includes(candidate.host));
+  const [well, failing] = [ofOthers.filter(isWell), ofOthers.filter((one) => !isWell(one))];
+  const within = (perSecond: number) => Math.floor((perSecond * roundMilliseconds) / 1000);
+  const perSecond = well.length > within(TRIES_PER_SECOND) ? MOST_TRIES_PER_SECOND : TRIES_PER_SECOND;
+  const probes = silentHosts.flatMap((host) =>
+    due
+      .filter(({ candidate }) => candidate.host === host)
+      .sort((one, other) => one.candidate.state.failures - other.candidate.state.failures)
+      .slice(0, PROBES),
+  );
+  const chosen = [...probes, ...well, ...failing.slice(0, Math.max(0, within(perSecond) - well.length))];
+  const errands = queue(chosen, Math.max(now, takenUntil), 1000 / perSecond).filter(
+    ({ notBefore }) => notBefore < now + roundMilliseconds,
+  );
+  return { errands, silentHosts, left: probes.length + ofOthers.length - errands.length };
+}
+
+interface Due {
+  readonly candidate: Candidate;
+  readonly at: number;
+}
+
+/** One failure may be the host's, or chance. */
+const isWell = ({ candidate }: Due) => candidate.state.failures < 2;
+
+const isOnItsWay = ({ triedAt }: IssuerState, sentAt: number | undefined, now: number) =>
+  sentAt !== undefined && triedAt < sentAt && now - sentAt < LOST_MILLISECONDS;
+
+/** Told from what the last tries came to, so that no state of its own can be out of date. */
+function isSilent(states: readonly IssuerState[]): boolean {
+  const lastAnswer = states.reduce(
+    (last, { host, triedAt }) => (host === 'answered' ? Math.max(last, triedAt) : last),
+    0,
+  );
+  const silences = states.filter(({ host, triedAt }) => host === 'silent' && triedAt > lastAnswer).length;
+  return silences > 0 && silences >= Math.min(SILENCES_THAT_COUNT, states.length);
+}
+
+/** One after the other: what is due in one moment must not be written in one. */
+function queue(due: readonly Due[], from: number, apartMilliseconds: number): Errand[] {
+  let next = from;
+  return due
+    .toSorted((one, other) => one.at - other.at)
+    .map(({ candidate: { issuerId, owner }, at }) => {
+      const slot = Math.max(at, next);
+      next = slot + apartMilliseconds;
+      return { issuerId, owner, notBefore: Math.round(slot) };
+    });
+}
