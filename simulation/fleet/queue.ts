@@ -34,13 +34,14 @@ export class FleetQueue {
     this.#run = options.run;
   }
 
-  readonly send = async (errands: readonly Errand[]): Promise<void> => {
+  readonly send = async (errands: readonly Errand[]): Promise<ReadonlySet<string>> => {
     await this.#time.sleep(50);
     this.sent += errands.length;
     for (const errand of errands) {
       const times = this.#random.happens(this.#twiceShare) ? 2 : 1;
       for (let time = 0; time < times; time += 1) this.#time.start(() => this.#deliver(errand));
     }
+    return new Set(errands.map(({ issuerId }) => issuerId));
   };
 
   async #deliver(errand: Errand): Promise<void> {

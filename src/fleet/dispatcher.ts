@@ -15,7 +15,7 @@ export interface Dispatched extends Round {
  * Sends out what is due, once a minute. When all is well that is one look at the index; otherwise the minute has four
  * rounds, so that the end of an outage is found out within 30 s.
  *
- * @param send Puts errands into the queue.
+ * @param send Puts errands into the queue, and says whose it took.
  * @param onRound Told of each round.
  */
 export function createDispatcher({
@@ -26,7 +26,7 @@ export function createDispatcher({
   onRound,
 }: {
   index: Pick<IssuerIndex, 'candidates'>;
-  send: (errands: readonly Errand[]) => Promise<void>;
+  send: (errands: readonly Errand[]) => Promise<ReadonlySet<string>>;
   refreshWindowSeconds: number;
   clock: Clock;
   onRound: (dispatched: Dispatched) => void;
@@ -46,8 +46,9 @@ export function createDispatcher({
       const isBusy = whole.left > 0 || whole.silentHosts.length > 0 || candidates.some(hasJustFailed);
       const next = isBusy ? Math.min(began + BUSY_ROUND_MILLISECONDS, until) : until;
       const planned = isBusy ? round(next - began) : whole;
-      await send(planned.errands);
+      const taken = await send(planned.errands);
       for (const { issuerId, notBefore } of planned.errands) {
+        if (!taken.has(issuerId)) continue;
         sentAt.set(issuerId, notBefore);
         takenUntil = Math.max(takenUntil, notBefore);
       }

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { type Config, numberSettings, readConfig, textSettings } from '../config.ts';
 import { BrokerError } from '../errors.ts';
 
@@ -35,6 +36,13 @@ export const issuerFields: readonly string[] = [...settings.map(({ variable }) =
 
 const shared = Object.values(numberSettings).map(({ variable }) => variable);
 
+/** The same for the same fields, in whatever order. */
+export const fingerprintOf = (fields: IssuerFields): string =>
+  createHash('sha256')
+    .update(JSON.stringify(Object.entries(fields).sort()))
+    .digest('hex')
+    .slice(0, 16);
+
 /**
  * Reads one issuer of many.
  *
@@ -59,7 +67,7 @@ export function readIssuer(fields: IssuerFields, environment: Record<string, str
       remedy: 'Correct the entry of this issuer; docs/many-issuers.md lists its fields.',
     },
   );
-  return { issuerId, owner: owner || issuerId, config, fingerprint: JSON.stringify(Object.entries(fields).sort()) };
+  return { issuerId, owner: owner || issuerId, config, fingerprint: fingerprintOf(fields) };
 }
 
 /**

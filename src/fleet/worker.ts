@@ -29,7 +29,10 @@ export function createWorker({
   appOf: (issuer: Issuer) => App;
   clock: Clock;
 }) {
-  return async function run({ issuerId, notBefore }: Errand, context: InvocationContext): Promise<void> {
+  return async function run(
+    { issuerId, notBefore }: Pick<Errand, 'issuerId' | 'notBefore'>,
+    context: InvocationContext,
+  ): Promise<void> {
     await clock.sleep(Math.max(0, notBefore - clock.now()));
     const entry = await index.find(issuerId);
     // It was removed while the errand was on its way.
