@@ -6,8 +6,9 @@ import type { Candidate } from '../../src/fleet/dispatch-plan.ts';
 import { createDispatcher } from '../../src/fleet/dispatcher.ts';
 import { type Issuer, type IssuerFields, readIssuer } from '../../src/fleet/issuer.ts';
 import type { Entry, IssuerIndex } from '../../src/fleet/issuer-index.ts';
-import { type IssuerState, untried } from '../../src/fleet/issuer-state.ts';
-import { type App, createWorker } from '../../src/fleet/worker.ts';
+import { dueAt, type IssuerState, untried } from '../../src/fleet/issuer-state.ts';
+import { pacedStore, type WriteSlot } from '../../src/fleet/paced-store.ts';
+import { createWorker, type IssuerApp } from '../../src/fleet/worker.ts';
 import { rejected, unreachable } from '../../src/token-endpoint/endpoint-error.ts';
 import type { TokenEndpoint } from '../../src/token-endpoint/token-endpoint.ts';
 import { toTokenRecord } from '../../src/token-endpoint/token-response.ts';
@@ -190,10 +191,11 @@ export async function simulateFleet(options: FleetOptions): Promise<FleetFigures
     return createWorker({ index, read, appOf: createApps(appOf), clock: time });
   }
 
-  function appOf({ issuerId, config }: Issuer): App {
+  function appOf({ issuerId, config }: Issuer): IssuerApp {
     const world = worlds.get(issuerId);
     if (!world) throw new TypeError(`There is no ${issuerId}.`);
-    const app = createApp({
+    const slot: WriteSlot = { notBefore: 0 };
+    const run = createApp({
       config,
       sign: async () => {
         await time.sleep(random.between(5, 20));
@@ -201,12 +203,16 @@ export async function simulateFleet(options: FleetOptions): Promise<FleetFigures
         return Buffer.alloc(64);
       },
       tokenEndpoint: tokenEndpointOf(world),
-      store: createTokenStore({ client: clientOf(world), secretId: config.tokenSecretId, issuerId }),
+      store: pacedStore(
+        createTokenStore({ client: clientOf(world), secretId: config.tokenSecretId, issuerId }),
+        slot,
+        time,
+      ),
       clock: time,
       random,
       telemetry: { begin: () => {}, warn: () => {}, succeeded: () => {}, failed: () => {} },
     });
-    return app;
+    return { run, slot };
   }
 
   function tokenEndpointOf(world: IssuerWorld): TokenEndpoint {
@@ -257,9 +263,10 @@ export async function simulateFleet(options: FleetOptions): Promise<FleetFigures
         const { expires_at } = JSON.parse(String(input['SecretString']));
         const now = time.now();
         if (world.diesAt > 0 && now > world.diesAt) world.without.push({ from: world.diesAt, to: now });
-        const wasDue = world.diesAt - REFRESH_WINDOW_SECONDS * 1000;
-        if (world.diesAt > 0 && !isNearOutage(now) && !isNearColdStart(now)) lateness.push(now - wasDue);
+        if (world.diesAt > 0 && !isNearOutage(now) && !isNearColdStart(now)) lateness.push(now - world.wasDueAt);
         world.diesAt = expires_at * 1000;
+        const fresh = { expiresAt: expires_at, triedAt: now, failures: 0 };
+        world.wasDueAt = dueAt(world.issuerId, fresh, REFRESH_WINDOW_SECONDS);
       },
     });
   }
@@ -284,6 +291,8 @@ class IssuerWorld {
   candidate: Candidate;
   /** Milliseconds since 1970 UTC; 0 before the first token. */
   diesAt = 0;
+  /** Likewise: when the token that is stored now comes due. */
+  wasDueAt = 0;
 
   constructor(issuerId: string, ailment: Ailment | undefined, now: () => number) {
     this.issuerId = issuerId;

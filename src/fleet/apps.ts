@@ -1,12 +1,12 @@
 import type { Issuer } from './issuer.ts';
-import type { App } from './worker.ts';
+import type { IssuerApp } from './worker.ts';
 
 /** Each holds a certificate, a connection and a token: a container's memory must not grow with the number of issuers. */
 const MOST_APPS = 200;
 
 /** One app an issuer, the last used ones: an issuer whose configuration changed gets another. */
-export function createApps(make: (issuer: Issuer) => App, most = MOST_APPS): (issuer: Issuer) => App {
-  const apps = new Map<string, { readonly fingerprint: string; readonly app: App }>();
+export function createApps(make: (issuer: Issuer) => IssuerApp, most = MOST_APPS): (issuer: Issuer) => IssuerApp {
+  const apps = new Map<string, { readonly fingerprint: string; readonly app: IssuerApp }>();
   return (issuer) => {
     const { issuerId, fingerprint } = issuer;
     const found = apps.get(issuerId);

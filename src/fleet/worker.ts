@@ -6,9 +6,17 @@ import type { Errand } from './dispatch-plan.ts';
 import type { Issuer } from './issuer.ts';
 import type { Entry, IssuerIndex } from './issuer-index.ts';
 import { failed, type IssuerState, succeeded } from './issuer-state.ts';
+import type { WriteSlot } from './paced-store.ts';
 
-/** The app of one issuer, as `src/app.ts` makes it. */
-export type App = (event: unknown, context: InvocationContext) => Promise<Answer>;
+/** What one issuer is tried with. */
+export interface IssuerApp {
+  /** As `src/app.ts` makes it, on a store that waits for the slot. */
+  readonly run: (event: unknown, context: InvocationContext) => Promise<Answer>;
+  readonly slot: WriteSlot;
+}
+
+/** From when a try begins until it writes: most of D1's answers have come by then. */
+const WRITES_AFTER_MILLISECONDS = 800;
 
 /**
  * Tries issuers, each by an app of its own: certificate, connection, token and failure are nobody else's.
@@ -26,7 +34,7 @@ export function createWorker({
 }: {
   index: Pick<IssuerIndex, 'find' | 'keep'>;
   read: (entry: Entry['fields']) => Issuer;
-  appOf: (issuer: Issuer) => App;
+  appOf: (issuer: Issuer) => IssuerApp;
   clock: Clock;
 }) {
   return async function run(
@@ -37,12 +45,18 @@ export function createWorker({
     const entry = await index.find(issuerId);
     // It was removed while the errand was on its way.
     if (!entry) return;
-    await index.keep(entry, await attempt(entry, context));
+    await index.keep(entry, await attempt(entry, notBefore, context));
   };
 
-  async function attempt({ fields, state }: Entry, context: InvocationContext): Promise<IssuerState> {
+  async function attempt(
+    { fields, state }: Entry,
+    notBefore: number,
+    context: InvocationContext,
+  ): Promise<IssuerState> {
     try {
-      const answer = await appOf(read(fields))({ action: 'refresh' }, context);
+      const { run: refresh, slot } = appOf(read(fields));
+      slot.notBefore = notBefore + WRITES_AFTER_MILLISECONDS;
+      const answer = await refresh({ action: 'refresh' }, context);
       return succeeded(answer as TickAnswer, clock.now());
     } catch (thrown) {
       return failed(state, asBrokerError(thrown), clock.now());
