@@ -60,8 +60,9 @@ export type Telemetry = ReturnType<typeof createTelemetry>;
  * took, where a token came from) is in the log line.
  *
  * @param stage Tells the metrics of two deployments apart that serve the same issuer.
+ * @param isOneOfMany Told in the log alone: the metrics of many issuers are the dispatcher's, and do not grow with them.
  */
-export function createTelemetry(issuerId: string | undefined, clock: Clock, stage?: string) {
+export function createTelemetry(issuerId: string | undefined, clock: Clock, stage?: string, isOneOfMany = false) {
   const logger = new Logger({ serviceName: SERVICE });
   const metrics = new Metrics({
     namespace: METRICS_NAMESPACE,
@@ -124,6 +125,7 @@ export function createTelemetry(issuerId: string | undefined, clock: Clock, stag
   }
 
   function measure({ journal }: Invocation): void {
+    if (isOneOfMany) return;
     const secondsLeft = storedSecondsLeft(journal);
     if (secondsLeft !== undefined) metrics.addMetric('SecondsLeft', MetricUnit.Seconds, secondsLeft);
     const daysLeft = journal.certificateDaysLeft;
@@ -148,6 +150,7 @@ export function createTelemetry(issuerId: string | undefined, clock: Clock, stag
 
   /** Published by itself, at once: it is the only metric with a dimension of its own. */
   function countFailure(error: BrokerError): void {
+    if (isOneOfMany) return;
     const metric = metrics.singleMetric();
     metric.addDimension('error_code', error.code);
     metric.addMetric('Failures', MetricUnit.Count, 1);

@@ -210,7 +210,7 @@ export async function simulateFleet(options: FleetOptions): Promise<FleetFigures
       ),
       clock: time,
       random,
-      telemetry: { begin: () => {}, warn: () => {}, succeeded: () => {}, failed: () => {} },
+      telemetry: { started: () => {}, begin: () => {}, warn: () => {}, succeeded: () => {}, failed: () => {} },
     });
     return { run, slot };
   }

@@ -24,7 +24,7 @@ export interface Place {
  * @param requestTimeoutMilliseconds For each attempt; the SDK makes three, with jittered delays between them.
  * @param proxy What https requests go through unless it bypasses their host: the SDK looks at no HTTPS_PROXY.
  */
-const settings = (requestTimeoutMilliseconds: number, place?: Place, proxy?: EgressProxy) => ({
+export const clientSettings = (requestTimeoutMilliseconds: number, place?: Place, proxy?: EgressProxy) => ({
   maxAttempts: 3,
   requestHandler: {
     requestTimeout: requestTimeoutMilliseconds,
@@ -42,10 +42,10 @@ const agentThrough = (proxy: EgressProxy) =>
     clock: systemClock,
   });
 
-export const createKmsClient = (...how: Parameters<typeof settings>) => told(new KMSClient(settings(...how)), how[2]);
+export const createKmsClient = (...how: Parameters<typeof clientSettings>) => told(new KMSClient(clientSettings(...how)), how[2]);
 
-export const createSecretsManagerClient = (...how: Parameters<typeof settings>) =>
-  told(new SecretsManagerClient(settings(...how)), how[2]);
+export const createSecretsManagerClient = (...how: Parameters<typeof clientSettings>) =>
+  told(new SecretsManagerClient(clientSettings(...how)), how[2]);
 
 /** A client whose calls say so when the proxy is what stopped them. */
 function told<C extends KMSClient | SecretsManagerClient>(client: C, proxy: EgressProxy | undefined): C {

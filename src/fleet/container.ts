@@ -1,0 +1,63 @@
+import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { SQSClient } from '@aws-sdk/client-sqs';
+import { createApp } from '../app.ts';
+import { clientSettings, createKmsClient, createSecretsManagerClient } from '../aws/clients.ts';
+import { BrokerError } from '../errors.ts';
+import { createParts } from '../parts.ts';
+import { systemClock } from '../shared/clock.ts';
+import { systemRandom } from '../shared/random.ts';
+import { createTelemetry } from '../telemetry.ts';
+import { createApps } from './apps.ts';
+import { createDynamoDbIndex } from './dynamodb-index.ts';
+import { type IssuerFields, readIssuer } from './issuer.ts';
+import { pacedStore, type WriteSlot } from './paced-store.ts';
+
+/** For each attempt of a call to AWS; the SDK makes three. A look at ten thousand issuers has pages of a megabyte. */
+const AWS_TIMEOUT_MILLISECONDS = 5_000;
+
+const environment = process.env;
+
+/** What the functions for many issuers are made of, once a container. */
+export const clock = systemClock;
+export const stage = environment['D1_STAGE'];
+
+/** @throws BrokerError CONFIG_INVALID when the deployment does not say it. */
+export function mustHave(variable: string): string {
+  const value = environment[variable];
+  if (value) return value;
+  throw new BrokerError({
+    code: 'CONFIG_INVALID',
+    what: `${variable} is missing.`,
+    remedy: 'Deploy infra/fleet again; it sets this variable.',
+    retryable: false,
+  });
+}
+
+export const openIndex = () =>
+  createDynamoDbIndex(
+    new DynamoDBClient(clientSettings(AWS_TIMEOUT_MILLISECONDS, undefined)),
+    mustHave('D1_ISSUERS_TABLE'),
+  );
+
+export const openSqs = () => new SQSClient(clientSettings(AWS_TIMEOUT_MILLISECONDS, undefined));
+
+export const read = (fields: IssuerFields) => readIssuer(fields, environment);
+
+/** Each issuer has an app, a certificate and a connection of its own; the clients of AWS are everybody's. */
+export function createAppOf() {
+  const kms = createKmsClient(AWS_TIMEOUT_MILLISECONDS);
+  const secretsManager = createSecretsManagerClient(AWS_TIMEOUT_MILLISECONDS);
+  return createApps(({ issuerId, config }) => {
+    const slot: WriteSlot = { notBefore: 0 };
+    const parts = createParts({ config, kms, secretsManager, clock, random: systemRandom });
+    const run = createApp({
+      config,
+      ...parts,
+      store: pacedStore(parts.store, slot, clock),
+      clock,
+      random: systemRandom,
+      telemetry: createTelemetry(issuerId, clock, stage, true),
+    });
+    return { run, slot };
+  });
+}
