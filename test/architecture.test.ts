@@ -96,7 +96,7 @@ const isAsn1Elsewhere = ({ file, target }: Import) => target === 'asn1.js' && fi
 
 /** It makes what speaks to AWS and D1. Who else knew it could not be run on other parts. */
 const isPartsElsewhere = ({ file, target }: Import) =>
-  target === 'src/parts.ts' && !['src/handler.ts', 'src/app.ts', 'src/fleet/container.ts'].includes(file);
+  target === 'src/parts.ts' && !['src/handler.ts', 'src/app.ts', 'src/fleet/issuer-apps.ts'].includes(file);
 
 /** The broker speaks to nobody: it is given what does. */
 const isWorldlyBroker = ({ file, target }: Import) =>

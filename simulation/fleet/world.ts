@@ -1,12 +1,13 @@
 import { AwsError } from '../../sandbox/aws/aws-error.ts';
 import { createApp } from '../../src/app.ts';
 import { BrokerError } from '../../src/errors.ts';
-import { createApps } from '../../src/fleet/apps.ts';
 import type { Candidate } from '../../src/fleet/dispatch-plan.ts';
 import { createDispatcher } from '../../src/fleet/dispatcher.ts';
 import { type Issuer, type IssuerFields, readIssuer } from '../../src/fleet/issuer.ts';
+import { MOST_APPS } from '../../src/fleet/issuer-apps.ts';
 import type { Entry, IssuerIndex } from '../../src/fleet/issuer-index.ts';
 import { dueAt, type IssuerState, untried } from '../../src/fleet/issuer-state.ts';
+import { lastUsed } from '../../src/fleet/last-used.ts';
 import { pacedStore, type WriteSlot } from '../../src/fleet/paced-store.ts';
 import { createWorker, type IssuerApp } from '../../src/fleet/worker.ts';
 import { rejected, unreachable } from '../../src/token-endpoint/endpoint-error.ts';
@@ -170,15 +171,7 @@ export async function simulateFleet(options: FleetOptions): Promise<FleetFigures
       send: queue.send,
       refreshWindowSeconds: REFRESH_WINDOW_SECONDS,
       clock: time,
-      onRound: (r) => {
-        if (process.env['TRACE'])
-          console.log(
-            ((time.now() - FLEET_STARTS_AT) / 1000 - 5400).toFixed(1),
-            r.errands.length,
-            r.silentHosts.length,
-            r.left,
-          );
-      },
+      onRound: () => {},
     });
   }
 
@@ -188,7 +181,7 @@ export async function simulateFleet(options: FleetOptions): Promise<FleetFigures
 
   function newWorker() {
     const read = (fields: IssuerFields) => readIssuer(fields, { D1_EXCHANGE_ATTEMPTS: '1' });
-    return createWorker({ index, read, appOf: createApps(appOf), clock: time });
+    return createWorker({ index, read, appOf: lastUsed(MOST_APPS, appOf), clock: time });
   }
 
   function appOf({ issuerId, config }: Issuer): IssuerApp {

@@ -1,16 +1,12 @@
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { SQSClient } from '@aws-sdk/client-sqs';
-import { createApp } from '../app.ts';
 import { clientSettings, createKmsClient, createSecretsManagerClient } from '../aws/clients.ts';
 import { BrokerError } from '../errors.ts';
-import { createParts } from '../parts.ts';
 import { systemClock } from '../shared/clock.ts';
 import { systemRandom } from '../shared/random.ts';
-import { createTelemetry } from '../telemetry.ts';
-import { createApps } from './apps.ts';
 import { createDynamoDbIndex } from './dynamodb-index.ts';
 import { type IssuerFields, readIssuer } from './issuer.ts';
-import { pacedStore, type WriteSlot } from './paced-store.ts';
+import { createIssuerApps } from './issuer-apps.ts';
 
 /** For each attempt of a call to AWS; the SDK makes three. A look at ten thousand issuers has pages of a megabyte. */
 const AWS_TIMEOUT_MILLISECONDS = 5_000;
@@ -43,21 +39,11 @@ export const openSqs = () => new SQSClient(clientSettings(AWS_TIMEOUT_MILLISECON
 
 export const read = (fields: IssuerFields) => readIssuer(fields, environment);
 
-/** Each issuer has an app, a certificate and a connection of its own; the clients of AWS are everybody's. */
-export function createAppOf() {
-  const kms = createKmsClient(AWS_TIMEOUT_MILLISECONDS);
-  const secretsManager = createSecretsManagerClient(AWS_TIMEOUT_MILLISECONDS);
-  return createApps(({ issuerId, config }) => {
-    const slot: WriteSlot = { notBefore: 0 };
-    const parts = createParts({ config, kms, secretsManager, clock, random: systemRandom });
-    const run = createApp({
-      config,
-      ...parts,
-      store: pacedStore(parts.store, slot, clock),
-      clock,
-      random: systemRandom,
-      telemetry: createTelemetry(issuerId, clock, stage, true),
-    });
-    return { run, slot };
+export const openApps = () =>
+  createIssuerApps({
+    kms: createKmsClient(AWS_TIMEOUT_MILLISECONDS),
+    secretsManager: createSecretsManagerClient(AWS_TIMEOUT_MILLISECONDS),
+    clock,
+    random: systemRandom,
+    stage,
   });
-}

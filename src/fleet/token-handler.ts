@@ -1,10 +1,10 @@
 import type { Context } from 'aws-lambda';
 import { BrokerError } from '../errors.ts';
 import type { Answer } from '../events.ts';
-import { clock, createAppOf, openIndex, read } from './container.ts';
+import { clock, openApps, openIndex, read } from './container.ts';
 import { createLookup, issuerOf } from './lookup.ts';
 
-const appOf = createAppOf();
+const appOf = openApps();
 const find = createLookup(openIndex(), clock);
 
 /**

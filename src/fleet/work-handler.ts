@@ -1,9 +1,9 @@
 import type { Context, SQSBatchResponse, SQSEvent } from 'aws-lambda';
-import { clock, createAppOf, openIndex, read } from './container.ts';
+import { clock, openApps, openIndex, read } from './container.ts';
 import { readErrand } from './sqs-queue.ts';
 import { createWorker } from './worker.ts';
 
-const work = createWorker({ index: openIndex(), read, appOf: createAppOf(), clock });
+const work = createWorker({ index: openIndex(), read, appOf: openApps(), clock });
 
 /**
  * Lambda entry point of the queue: tries the issuers of one batch, side by side. What the index would not keep is tried
