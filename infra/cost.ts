@@ -16,7 +16,7 @@ export const callsOfRefresh = {
 export const callsOfCertificateRead = { 'secretsmanager.GetSecretValue': 1 };
 
 /** USD, AWS list prices for eu-west-1, without free tiers. Check them before you rely on them: they are AWS's to change. */
-const prices = {
+export const prices = {
   kmsKeyMonth: 1,
   /** After each of a key's first two rotations; the third and later ones cost nothing more. */
   kmsRotationMonth: 1,
@@ -27,6 +27,10 @@ const prices = {
   lambdaRequest: 0.2 / 1_000_000,
   lambdaGigabyteSecondArm: 0.0000133334,
   schedulerInvocation: 1 / 1_000_000,
+  sqsRequest: 0.4 / 1_000_000,
+  dynamoDbWrite: 0.7075 / 1_000_000,
+  /** Of 4 KB, read consistently; a scan reads half as dear. */
+  dynamoDbRead: 0.1415 / 1_000_000,
   logGigabyte: 0.57,
   alarmMonth: 0.1,
   compositeAlarmMonth: 0.5,

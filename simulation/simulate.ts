@@ -9,6 +9,7 @@ import {
   watchLongOutages,
   watchStrictQuota,
 } from './experiments.ts';
+import { simulateDayOfMany } from './fleet/simulate-fleet.ts';
 import { loseRegion, lostRegionSection } from './lost-region.ts';
 import { plotOutages, plotSharesWithout, plotStrictQuota, plotWrites } from './plots.ts';
 import { longOutageTable, outageTable, policyTables, seedsTable } from './tables.ts';
@@ -16,9 +17,22 @@ import { TwoRegionsWorkers } from './two-regions-workers.ts';
 import { WorldWorkers } from './world-workers.ts';
 
 // `npm run simulate`: the tables of docs/simulation.md on standard output and in that file, and its plots. With
-// `-- --seed 2 --days 30`, or either, the tables are only printed.
+// `-- --seed 2 --days 30`, or either, the tables are only printed. `-- --issuers 10000` prints a day of many issuers instead,
+// and `--hours 6` makes it a shorter one.
 
-const { values } = parseArgs({ options: { seed: { type: 'string' }, days: { type: 'string' } } });
+const { values } = parseArgs({
+  options: {
+    seed: { type: 'string' },
+    days: { type: 'string' },
+    issuers: { type: 'string' },
+    hours: { type: 'string' },
+  },
+});
+if (values.issuers !== undefined) {
+  const { issuers, hours = '24', seed = '1' } = values;
+  console.log(await simulateDayOfMany(positive(issuers), positive(hours), positive(seed)));
+  process.exit();
+}
 const isForDocs = values.seed === undefined && values.days === undefined;
 const setting = { seed: positive(values.seed ?? '1'), days: positive(values.days ?? '14') };
 
@@ -63,7 +77,7 @@ if (isForDocs) {
 
 function positive(text: string): number {
   if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
-  throw new RangeError('--seed and --days take a whole number from 1.');
+  throw new RangeError('--seed, --days, --issuers and --hours take a whole number from 1.');
 }
 
 /** So that the document's tables are those of the last run, and of no other. */
