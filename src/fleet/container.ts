@@ -29,13 +29,11 @@ export function mustHave(variable: string): string {
   });
 }
 
-export const openIndex = () =>
-  createDynamoDbIndex(
-    new DynamoDBClient(clientSettings(AWS_TIMEOUT_MILLISECONDS, undefined)),
-    mustHave('D1_ISSUERS_TABLE'),
-  );
+const settings = clientSettings(AWS_TIMEOUT_MILLISECONDS);
 
-export const openSqs = () => new SQSClient(clientSettings(AWS_TIMEOUT_MILLISECONDS, undefined));
+export const openIndex = () => createDynamoDbIndex(new DynamoDBClient(settings), mustHave('D1_ISSUERS_TABLE'));
+
+export const openSqs = () => new SQSClient(settings);
 
 export const read = (fields: IssuerFields) => readIssuer(fields, environment);
 

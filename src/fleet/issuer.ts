@@ -34,7 +34,9 @@ const variableOf = (field: string) => `D1_${field.toUpperCase()}`;
 /** The names that `IssuerFields` may have. */
 export const issuerFields: readonly string[] = [...settings.map(({ variable }) => fieldOf(variable)), OWNER];
 
-const shared = Object.values(numberSettings).map(({ variable }) => variable);
+/** What the deployment says for all: numbers, and what is not the broker's own, like the egress proxy. */
+const isShared = (variable: string) =>
+  !variable.startsWith('D1_') || Object.values(numberSettings).some((setting) => setting.variable === variable);
 
 /** The same for the same fields, in whatever order. */
 export const fingerprintOf = (fields: IssuerFields): string =>
@@ -53,7 +55,7 @@ export function readIssuer(fields: IssuerFields, environment: Record<string, str
   const { [OWNER]: owner, ...own } = fields;
   const entries = Object.entries(own).map(([field, value]) => [variableOf(field), value]);
   const issuerId = own['issuer_id'] ?? '';
-  const known = Object.fromEntries(shared.map((variable) => [variable, environment[variable]]));
+  const known = Object.fromEntries(Object.entries(environment).filter(([variable]) => isShared(variable)));
   const ofMany = new Set<string>(settings.map(({ variable }) => variable));
   const unknown = entries.filter(([variable]) => !ofMany.has(variable ?? ''));
   // Named like a variable of the function that is not an issuer's to say: refused as any other name.
