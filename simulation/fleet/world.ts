@@ -299,6 +299,6 @@ class IssuerWorld {
       token_secret_id: `d1/${issuerId}/access-token`,
       client_certificate_secret_id: `d1/${issuerId}/client-certificate`,
     };
-    this.candidate = { issuerId, owner: issuerId, host: 'production', state: untried };
+    this.candidate = { issuerId, owner: issuerId, host: 'production', fingerprint: '', state: untried };
   }
 }

@@ -6,7 +6,16 @@ export interface Candidate {
   readonly owner: string;
   /** Which D1 it belongs to: `production`, `staging`, `develop` or a base URL. */
   readonly host: string;
+  /** Of its fields. */
+  readonly fingerprint: string;
   readonly state: IssuerState;
+}
+
+/** An errand that was let out. */
+export interface Sent {
+  readonly notBefore: number;
+  /** Of the fields that the issuer had then: whoever is corrected since is sent again, and does not wait for a lost errand. */
+  readonly fingerprint: string;
 }
 
 /** A try to be made. */
@@ -46,20 +55,20 @@ const LOST_MILLISECONDS = 120_000;
  * outage. Those that have failed twice get what is left of the rate: nobody who is well waits for them.
  *
  * @param takenUntil What earlier rounds have sent is spread until then.
- * @param sentAt When each issuer was last sent: what is on its way is not sent again.
+ * @param sent What each issuer was last sent: what is on its way is not sent again.
  * @param now Milliseconds since 1970 UTC, like every moment here.
  * @param roundMilliseconds Until the next round.
  */
 export function planRound({
   candidates,
-  sentAt,
+  sent,
   takenUntil,
   refreshWindowSeconds,
   now,
   roundMilliseconds,
 }: {
   candidates: readonly Candidate[];
-  sentAt: ReadonlyMap<string, number>;
+  sent: ReadonlyMap<string, Sent>;
   takenUntil: number;
   refreshWindowSeconds: number;
   now: number;
@@ -69,7 +78,7 @@ export function planRound({
     .filter(([, own]) => isSilent(own.map(({ state }) => state)))
     .map(([host]) => host);
   const due = candidates
-    .filter(({ issuerId, state }) => !isOnItsWay(state, sentAt.get(issuerId), now))
+    .filter((candidate) => !isOnItsWay(candidate, sent.get(candidate.issuerId), now))
     .map((candidate) => ({
       candidate,
       at: Math.max(now, dueAt(candidate.issuerId, candidate.state, refreshWindowSeconds)),
@@ -101,8 +110,8 @@ interface Due {
 /** One failure may be the host's, or chance. */
 const isWell = ({ candidate }: Due) => candidate.state.failures < 2;
 
-const isOnItsWay = ({ triedAt }: IssuerState, sentAt: number | undefined, now: number) =>
-  sentAt !== undefined && triedAt < sentAt && now - sentAt < LOST_MILLISECONDS;
+const isOnItsWay = ({ fingerprint, state }: Candidate, sent: Sent | undefined, now: number) =>
+  sent?.fingerprint === fingerprint && state.triedAt < sent.notBefore && now - sent.notBefore < LOST_MILLISECONDS;
 
 /** Told from what the last tries came to, so that no state of its own can be out of date. */
 function isSilent(states: readonly IssuerState[]): boolean {

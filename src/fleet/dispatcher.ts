@@ -1,5 +1,5 @@
 import type { Clock } from '../shared/clock.ts';
-import { type Candidate, type Errand, planRound, type Round } from './dispatch-plan.ts';
+import { type Candidate, type Errand, planRound, type Round, type Sent } from './dispatch-plan.ts';
 import type { IssuerIndex } from './issuer-index.ts';
 
 /** As long as a tick is answered for: then the next one comes. */
@@ -32,7 +32,7 @@ export function createDispatcher({
   onRound: (dispatched: Dispatched) => void;
 }) {
   /** Only this container's: what another has sent is tried twice, which costs a read. */
-  const sentAt = new Map<string, number>();
+  const sent = new Map<string, Sent>();
   let takenUntil = 0;
 
   return async function tick(): Promise<void> {
@@ -41,15 +41,16 @@ export function createDispatcher({
       const began = clock.now();
       const candidates = await index.candidates();
       const round = (roundMilliseconds: number) =>
-        planRound({ candidates, sentAt, takenUntil, refreshWindowSeconds, now: clock.now(), roundMilliseconds });
+        planRound({ candidates, sent, takenUntil, refreshWindowSeconds, now: clock.now(), roundMilliseconds });
       const whole = round(until - began);
       const isBusy = whole.left > 0 || whole.silentHosts.length > 0 || candidates.some(hasJustFailed);
       const next = isBusy ? Math.min(began + BUSY_ROUND_MILLISECONDS, until) : until;
       const planned = isBusy ? round(next - began) : whole;
       const taken = await send(planned.errands);
+      const fingerprints = new Map(candidates.map(({ issuerId, fingerprint }) => [issuerId, fingerprint]));
       for (const { issuerId, notBefore } of planned.errands) {
         if (!taken.has(issuerId)) continue;
-        sentAt.set(issuerId, notBefore);
+        sent.set(issuerId, { notBefore, fingerprint: fingerprints.get(issuerId) ?? '' });
         takenUntil = Math.max(takenUntil, notBefore);
       }
       onRound({ ...planned, candidates });

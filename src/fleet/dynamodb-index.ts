@@ -28,7 +28,7 @@ export function createDynamoDbIndex(client: Pick<DynamoDBClient, 'send'>, tableN
         new ScanCommand({
           TableName: tableName,
           ExclusiveStartKey: from,
-          ProjectionExpression: 'issuer_id, #fields.#environment, #fields.#owner, #state',
+          ProjectionExpression: 'issuer_id, fingerprint, #fields.#environment, #fields.#owner, #state',
           // Some of these are reserved words of DynamoDB, and the others may become some.
           ExpressionAttributeNames: {
             '#fields': 'fields',
@@ -41,7 +41,8 @@ export function createDynamoDbIndex(client: Pick<DynamoDBClient, 'send'>, tableN
       for (const item of page.Items ?? []) {
         const issuerId = item['issuer_id']?.S ?? '';
         const { environment = '', owner = issuerId } = fieldsOf(item);
-        found.push({ issuerId, owner, host: environment, state: stateOf(item) });
+        const fingerprint = item['fingerprint']?.S ?? '';
+        found.push({ issuerId, owner, host: environment, fingerprint, state: stateOf(item) });
       }
       from = page.LastEvaluatedKey;
     } while (from);

@@ -6,8 +6,8 @@ import { createWorker } from './worker.ts';
 const work = createWorker({ index: openIndex(), read, appOf: openApps(), clock });
 
 /**
- * Lambda entry point of the queue: tries the issuers of one batch, side by side. What the index would not keep is tried
- * once more by SQS; a try that failed is kept, and no message.
+ * Lambda entry point of the queue: tries the issuers of one batch, side by side. What the index would not keep SQS brings
+ * again, three times in all; a try that failed is kept, and no message.
  */
 export async function handler({ Records }: SQSEvent, context: Context): Promise<SQSBatchResponse> {
   const outcomes = await Promise.allSettled(

@@ -11,6 +11,7 @@ const issuer = (issuerId: string, left: number, told: Partial<IssuerState> = {})
   issuerId,
   owner: issuerId,
   host: 'production',
+  fingerprint: 'as it is',
   state: {
     expiresAt: NOW / 1000 + left,
     triedAt: NOW - (900 - left) * 1000,
@@ -26,7 +27,7 @@ const crowd = (count: number, left: (index: number) => number, told: Partial<Iss
 const round = (candidates: readonly Candidate[], told: Partial<Parameters<typeof planRound>[0]> = {}) =>
   planRound({
     candidates,
-    sentAt: new Map(),
+    sent: new Map(),
     takenUntil: 0,
     refreshWindowSeconds: WINDOW,
     now: NOW,
@@ -55,8 +56,12 @@ describe('a round of the dispatcher', () => {
 
   it('does not send what is on its way, until it counts as lost', () => {
     const candidates = [issuer('A', 100)];
-    expect(round(candidates, { sentAt: new Map([['A', NOW - 10_000]]) }).errands).toEqual([]);
-    expect(idsOf(round(candidates, { sentAt: new Map([['A', NOW - 120_000]]) }))).toEqual(['A']);
+    const sent = (before: number, fingerprint = 'as it is') => ({
+      sent: new Map([['A', { notBefore: NOW - before, fingerprint }]]),
+    });
+    expect(round(candidates, sent(10_000)).errands).toEqual([]);
+    expect(idsOf(round(candidates, sent(120_000)))).toEqual(['A']);
+    expect(idsOf(round(candidates, sent(10_000, 'as it was before')))).toEqual(['A']);
   });
 
   it('lets those out first whose tokens die first', () => {

@@ -92,6 +92,7 @@ describe('a tick of the dispatcher', () => {
     issuerId,
     owner: issuerId,
     host: 'production',
+    fingerprint: 'as it is',
     state: { expiresAt: START / 1000 + 100, triedAt: START - 600_000, failures: 0, host: 'answered', ...state },
   });
 
@@ -130,6 +131,17 @@ describe('a tick of the dispatcher', () => {
     await within(time, tick, 60_000);
     await within(time, tick, 60_000);
     expect(rounds.map(({ round }) => round.errands.map(({ issuerId }) => issuerId))).toEqual([['A', 'B'], ['B']]);
+  });
+
+  it('sends an issuer again in the next round whose fields were corrected, though its errand may be on its way', async () => {
+    const untouched = candidate('A', untried);
+    const index = [untouched];
+    const { time, rounds, tick } = dispatch(index);
+    for (const found of [untouched, untouched, { ...untouched, fingerprint: 'corrected' }]) {
+      index[0] = found;
+      await within(time, tick, 10_000);
+    }
+    expect(rounds.map(({ round }) => round.errands.length)).toEqual([1, 0, 1]);
   });
 
   it('tells how all fare in a number of figures that does not grow, and the worst by name', () => {
