@@ -26,6 +26,17 @@ export const deviations = {
     instead:
       'In the copy that MiniStack gets, the two conditions are taken out. That the template has them is checked in template.deploy.ts.',
   },
+  noTagsOfKeys: {
+    aws: 'KMS tells IAM the tags of the key that is used: aws:ResourceTag.',
+    ministack: 'It does not, so a statement with this condition never allows anything.',
+    instead:
+      'In the copy of the stack for many issuers that MiniStack gets, the condition is taken out. That the template has it is checked in fleet-template.deploy.ts.',
+  },
+  batchIsAnAction: {
+    aws: 'SendMessageBatch is allowed by sqs:SendMessage; there is no other action for it.',
+    ministack: 'It asks for sqs:SendMessageBatch.',
+    instead: 'In the copy that MiniStack gets, whoever may send a message may send a batch.',
+  },
   noSourceFunction: {
     aws: 'Lambda tells IAM which function the role is used by: lambda:SourceFunctionArn.',
     ministack: 'It does not, so a statement with this condition never allows anything.',
@@ -125,15 +136,19 @@ export const deviations = {
 
 export const unknownTypes = ['AWS::SecretsManager::ResourcePolicy', 'AWS::SecretsManager::RotationSchedule'];
 
-const unknownConditions = ['kms:SigningAlgorithm', 'kms:MessageType'];
+const unknownConditions = ['kms:SigningAlgorithm', 'kms:MessageType', 'aws:ResourceTag/d1-token-broker'];
 
-/** The packaged template as MiniStack can take it: `unknownTypes`, `refOfSecret`, `noConditionsOnSign`, `noSourceFunction`, `plainHttp`. */
+/**
+ * A template as MiniStack can take it: `unknownTypes`, `refOfSecret`, `noConditionsOnSign`, `noTagsOfKeys`,
+ * `noSourceFunction`, `batchIsAnAction`, `plainHttp`.
+ */
 export function forMinistack(template: Template): Template {
   const left = [...unknownTypes, 'AWS::SQS::QueuePolicy'];
   const known = Object.entries(template.Resources).filter(([, { Type }]) => !left.includes(Type));
   const secrets = new Set(known.filter(([, { Type }]) => Type === 'AWS::SecretsManager::Secret').map(([id]) => id));
   const copy: Template = { ...template, Resources: Object.fromEntries(known) };
   return JSON.parse(JSON.stringify(copy), (key, value) => {
+    if (key === 'Action' && value === 'sqs:SendMessage') return [value, 'sqs:SendMessageBatch'];
     if (typeof value !== 'object' || value === null) return value;
     if (Array.isArray(value)) return value.filter((one) => one?.Sid !== 'SignFromTheFunctionsOnly');
     if (secrets.has(value.Ref)) return { 'Fn::GetAtt': [value.Ref, 'Id'] };

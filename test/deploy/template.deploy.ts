@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { rules } from '../../infra/check-parameters.ts';
 import { bundleHandler } from '../../sandbox/bundle.ts';
 import { ensureVenv, requirementsIn } from '../support/python-server.ts';
+import { fleetTemplateFile } from './support/fleet-template.ts';
 import { checkov, type Found, judged, lint } from './support/linters.ts';
 import { packageService, root, type ServicePackage, type Template } from './support/package-service.ts';
 import { type Statement, statementsOf } from './support/statements.ts';
@@ -102,11 +103,11 @@ beforeAll(async () => {
 
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-const packages = () => [example, withAll, withLittle, asStandby];
+/** The templates that there are, the one for many issuers too. */
+const files = () => [...[example, withAll, withLittle, asStandby].map((one) => one.templateFile), fleetTemplateFile];
 
 test('cfn-lint finds nothing that infra/suppressions.ts does not answer', async () => {
-  const files = packages().map(({ templateFile }) => templateFile);
-  expect(judged('cfn-lint', await lint(python, files))).toEqual({ findings: [], idle: [] });
+  expect(judged('cfn-lint', await lint(python, files()))).toEqual({ findings: [], idle: [] });
 });
 
 describe('checkov', () => {
@@ -115,11 +116,11 @@ describe('checkov', () => {
 
   beforeAll(async () => {
     await writeFile(spoiltFile(), JSON.stringify(spoilt(withAll.template)));
-    found = await checkov([...packages().map(({ templateFile }) => templateFile), spoiltFile()]);
+    found = await checkov([...files(), spoiltFile()]);
   });
 
   test('finds nothing that infra/suppressions.ts does not answer', () => {
-    const all = packages().flatMap(({ templateFile }) => found.get(templateFile) ?? []);
+    const all = files().flatMap((file) => found.get(file) ?? []);
     expect(judged('checkov', all)).toEqual({ findings: [], idle: [] });
   });
 
