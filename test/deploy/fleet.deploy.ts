@@ -155,7 +155,7 @@ describe('a direct caller', () => {
   });
 
   test('is refused by an alias that no issuer stands behind, and without an alias', async () => {
-    // ministack-deviations.ts, errorType: that the code is EVENT_INVALID is seen by test/fleet/.
+    // ministack-deviations.ts, errorType: test/fleet/token-handler.test.ts sees that the code is EVENT_INVALID.
     expect(await call(aliasOf(removed))).toMatchObject({
       error: 'Unhandled',
       answer: { errorMessage: expect.stringContaining(`There is no issuer ${removed}.`) },
