@@ -36,7 +36,8 @@ export function createFleetTelemetry(stage: string | undefined) {
       worst: report.worst,
     });
     metrics.addMetric('IssuersPressing', MetricUnit.Count, report.pressing);
-    metrics.addMetric('LeastSecondsLeft', MetricUnit.Seconds, report.leastSecondsLeft);
+    // Without an issuer nobody is without a token: infra/fleet/ has an alarm on this.
+    if (report.issuers > 0) metrics.addMetric('LeastSecondsLeft', MetricUnit.Seconds, report.leastSecondsLeft);
     metrics.addMetric('DispatchLagSeconds', MetricUnit.Seconds, report.lagSeconds);
     metrics.addMetric('SilentHosts', MetricUnit.Count, report.silentHosts.length);
     metrics.publishStoredMetrics();
