@@ -1,10 +1,12 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Context } from 'aws-lambda';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { createFleetTelemetry } from '../../src/fleet/fleet-telemetry.ts';
 import { ensureVenv, requirementsIn } from '../support/python-server.ts';
 import { captureOutput } from '../telemetry/captured-output.ts';
 import { readFleetTemplate } from './support/fleet-template.ts';
-import type { Template } from './support/package-service.ts';
+import { root, type Template } from './support/package-service.ts';
 import { type Statement, statementsOf } from './support/statements.ts';
 
 // What infra/fleet/template.yml says and MiniStack can't show. template.deploy.ts has it linted, fleet.deploy.ts deploys it.
@@ -117,6 +119,17 @@ describe('the policies', () => {
     expect(statements.find(({ sid }) => sid === 'KeepState')?.condition).toEqual({
       'ForAllValues:StringEquals': { 'dynamodb:Attributes': ['issuer_id', 'fingerprint', 'state'] },
     });
+  });
+
+  test('have each action in docs/many-issuers.md, and no other is there', async () => {
+    const page = await readFile(join(root, 'docs', 'many-issuers.md'), 'utf8');
+    const [, table = ''] = page.split('| Who | What | On |');
+    const told = [...(table.split('\n\n')[0] ?? '').matchAll(/`(\w+:\w+)`/g)].map(([, action]) => action);
+    const allowed = statements
+      .filter(({ effect }) => effect === 'Allow')
+      .flatMap(({ actions }) => actions)
+      .filter((action) => action !== 'sts:AssumeRole');
+    expect(new Set(told)).toEqual(new Set(allowed));
   });
 
   test('have no wildcard but for the keys with the tag, the secrets with the prefix, and the refusal of plain HTTP', () => {
