@@ -42,7 +42,8 @@ const agentThrough = (proxy: EgressProxy) =>
     clock: systemClock,
   });
 
-export const createKmsClient = (...how: Parameters<typeof clientSettings>) => told(new KMSClient(clientSettings(...how)), how[2]);
+export const createKmsClient = (...how: Parameters<typeof clientSettings>) =>
+  told(new KMSClient(clientSettings(...how)), how[2]);
 
 export const createSecretsManagerClient = (...how: Parameters<typeof clientSettings>) =>
   told(new SecretsManagerClient(clientSettings(...how)), how[2]);

@@ -40,11 +40,11 @@ export interface Round {
  */
 const TRIES_PER_SECOND = 30;
 /** After an outage, and from a cold start. */
-const MOST_TRIES_PER_SECOND = 45;
+const MOST_TRIES_PER_SECOND = 44;
 /** So many issuers must have met silence since the host last answered anybody: less may be their own fault, or chance. */
 const SILENCES_THAT_COUNT = 5;
 /** What a round sends to a host that is silent. */
-const PROBES = 3;
+const PROBES = 1;
 /** As long may an errand be on its way before it counts as lost. */
 const LOST_MILLISECONDS = 120_000;
 

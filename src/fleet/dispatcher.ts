@@ -4,8 +4,10 @@ import type { IssuerIndex } from './issuer-index.ts';
 
 /** As long as a tick is answered for: then the next one comes. */
 const TICK_MILLISECONDS = 60_000;
-/** While a host is silent, an issuer has just failed, or there is more to do than the rate allows. */
+/** While an issuer has just failed, or there is more to do than the rate allows. */
 const BUSY_ROUND_MILLISECONDS = 15_000;
+/** While a host is silent, each round with one probe: the end of an outage is found out within two. */
+const PROBING_ROUND_MILLISECONDS = 5_000;
 
 export interface Dispatched extends Round {
   readonly candidates: readonly Candidate[];
@@ -13,7 +15,7 @@ export interface Dispatched extends Round {
 
 /**
  * Sends out what is due, once a minute. When all is well that is one look at the index; otherwise the minute has four
- * rounds, so that the end of an outage is found out within 30 s.
+ * rounds, and twelve while a host is silent, so that the end of an outage is found out within 10 s.
  *
  * @param send Puts errands into the queue, and says whose it took.
  * @param onRound Told of each round.
@@ -40,12 +42,18 @@ export function createDispatcher({
     for (;;) {
       const began = clock.now();
       const candidates = await index.candidates();
-      const round = (roundMilliseconds: number) =>
-        planRound({ candidates, sent, takenUntil, refreshWindowSeconds, now: clock.now(), roundMilliseconds });
+      const round = (milliseconds: number) =>
+        planRound({
+          candidates,
+          sent,
+          takenUntil,
+          refreshWindowSeconds,
+          now: clock.now(),
+          roundMilliseconds: milliseconds,
+        });
       const whole = round(until - began);
-      const isBusy = whole.left > 0 || whole.silentHosts.length > 0 || candidates.some(hasJustFailed);
-      const next = isBusy ? Math.min(began + BUSY_ROUND_MILLISECONDS, until) : until;
-      const planned = isBusy ? round(next - began) : whole;
+      const next = Math.min(began + roundMilliseconds(whole, candidates), until);
+      const planned = next < until ? round(next - began) : whole;
       const taken = await send(planned.errands);
       const fingerprints = new Map(candidates.map(({ issuerId, fingerprint }) => [issuerId, fingerprint]));
       for (const { issuerId, notBefore } of planned.errands) {
@@ -58,6 +66,11 @@ export function createDispatcher({
       await clock.sleep(next - clock.now());
     }
   };
+}
+
+function roundMilliseconds({ left, silentHosts }: Round, candidates: readonly Candidate[]): number {
+  if (silentHosts.length > 0) return PROBING_ROUND_MILLISECONDS;
+  return left > 0 || candidates.some(hasJustFailed) ? BUSY_ROUND_MILLISECONDS : TICK_MILLISECONDS;
 }
 
 /** The next try is 15 s away, and may be all that it takes. */

@@ -27,7 +27,7 @@ const AGAIN_MILLISECONDS = 60_000;
 const FIRST_BACKOFFS_SECONDS = [15, 30, 60];
 /** The longest wait is below a third of the window, so that three tries fall into it. */
 const LONGEST_BACKOFF_SHARE = 0.3;
-const SPREAD_SHARE = 0.1;
+const SPREAD_SHARE = 0.05;
 
 /** @param now Milliseconds since 1970 UTC, as in all that follows. */
 export function succeeded({ expires_at, refreshed, reason }: TickAnswer, now: number): IssuerState {
@@ -49,7 +49,7 @@ function hostAfter(code: ErrorCode, retryable: boolean): IssuerState['host'] {
 /**
  * When the issuer is to be tried again.
  *
- * Refreshes are spread over the first tenth of the window, each issuer's at a place of its own: whoever was refreshed in one
+ * Refreshes are spread over the first twentieth of the window, each issuer's at a place of its own: whoever was refreshed in one
  * minute, after an outage or from a cold start, drifts apart again, and the next outage does not kill all at once.
  */
 export function dueAt(

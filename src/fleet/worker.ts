@@ -16,7 +16,7 @@ export interface IssuerApp {
 }
 
 /** From when a try begins until it writes: most of D1's answers have come by then. */
-const WRITES_AFTER_MILLISECONDS = 800;
+const WRITES_AFTER_MILLISECONDS = 1_000;
 
 /**
  * Tries issuers, each by an app of its own: certificate, connection, token and failure are nobody else's.

@@ -69,15 +69,15 @@ describe('a round of the dispatcher', () => {
     expect(idsOf(round(candidates))).toEqual(['dead', 'soon', 'later']);
   });
 
-  it('leaves to the next round what the rate does not allow: 45 a second when there is more than 30', () => {
+  it('leaves to the next round what the rate does not allow: 44 a second when there is more than 30', () => {
     const { errands, left } = round(
       crowd(10_000, (index) => -index / 100),
       { roundMilliseconds: 15_000 },
     );
-    expect(errands).toHaveLength(675);
-    expect(left).toBe(9_325);
+    expect(errands).toHaveLength(660);
+    expect(left).toBe(9_340);
     const inSeconds = Map.groupBy(errands, ({ notBefore }) => Math.floor((notBefore - NOW) / 1000));
-    expect(Math.max(...[...inSeconds.values()].map(({ length }) => length))).toBe(45);
+    expect(Math.max(...[...inSeconds.values()].map(({ length }) => length))).toBe(44);
   });
 
   it('begins where the round before has spread its errands to', () => {
@@ -102,7 +102,7 @@ describe('issuers that fail', () => {
     const sent = idsOf({ errands });
     expect(sent.filter((id) => !id.startsWith('broken'))).toHaveLength(500);
     expect(sent.slice(0, 500).every((id) => !id.startsWith('broken'))).toBe(true);
-    expect(sent.filter((id) => id.startsWith('broken'))).toHaveLength(175);
+    expect(sent.filter((id) => id.startsWith('broken'))).toHaveLength(160);
     expect(idsOf(round(failing, { roundMilliseconds: 15_000 }))).toHaveLength(450);
   });
 });
@@ -111,12 +111,12 @@ describe('a host that answers nobody', () => {
   const silent = { host: 'silent', failures: 1, failedWith: 'TOKEN_ENDPOINT_UNREACHABLE' } as const;
   const since = (seconds: number) => ({ triedAt: NOW - seconds * 1000 });
 
-  it('gets three probes a round, first those that have failed least', () => {
+  it('gets one probe a round, first of those that have failed least', () => {
     const failed = crowd(20, () => 100, { ...silent, ...since(30) });
     const untouched = Array.from({ length: 4 }, (_, index) => issuer(`well-${index}`, 60 + index));
     const { errands, silentHosts } = round([...failed, ...untouched]);
     expect(silentHosts).toEqual(['production']);
-    expect(idsOf({ errands })).toEqual(['well-0', 'well-1', 'well-2']);
+    expect(idsOf({ errands })).toEqual(['well-0']);
   });
 
   it('is told from one issuer that meets silence while others are served', () => {
@@ -175,12 +175,12 @@ describe('whatever the issuers are like', () => {
     );
   });
 
-  it('no second holds more than 45 tries', () => {
+  it('no second holds more than 44 tries', () => {
     fc.assert(
       fc.property(crowds, (candidates) => {
         const { errands } = round(candidates, { roundMilliseconds: 15_000 });
         const inSeconds = Map.groupBy(errands, ({ notBefore }) => Math.floor((notBefore - NOW) / 1000));
-        for (const { length } of inSeconds.values()) expect(length).toBeLessThanOrEqual(45);
+        for (const { length } of inSeconds.values()) expect(length).toBeLessThanOrEqual(44);
       }),
     );
   });
