@@ -44,12 +44,21 @@ export default defineConfig({
       {
         test: {
           name: 'deploy',
-          include: ['test/deploy/**/*.deploy.ts'],
+          include: ['test/deploy/*.deploy.ts'],
           // Two packagings at once would write over each other's bundle.
           fileParallelism: false,
           // The schedule fires once a minute, and two minutes may pass until it does.
           testTimeout: 180_000,
           // The first run installs the emulator; every run packages and deploys.
+          hookTimeout: 600_000,
+        },
+      },
+      {
+        test: {
+          name: 'deploy-full',
+          include: ['test/deploy/full/*.deploy.ts'],
+          fileParallelism: false,
+          testTimeout: 180_000,
           hookTimeout: 600_000,
         },
       },

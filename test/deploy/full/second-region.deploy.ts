@@ -1,7 +1,7 @@
 import { CreateKeyCommand, KMSClient } from '@aws-sdk/client-kms';
 import { DescribeSecretCommand, GetSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Deployment, deploy } from './support/deployment.ts';
+import { type Deployment, deploy } from '../support/deployment.ts';
 
 // The primary's half of a second Region, on MiniStack. It does not know AWS::KMS::ReplicaKey, so the standby's stack is
 // packaged and linted (template.deploy.ts), and its function is tested on the sandbox (test/broker/standby.test.ts).
