@@ -1,5 +1,6 @@
 import { randomUUID, X509Certificate } from 'node:crypto';
 import { type Clock, systemClock } from '../src/shared/clock.ts';
+import { DynamoDb } from './aws/dynamodb.ts';
 import { Kms } from './aws/kms.ts';
 import { Lambda, type LambdaFunction } from './aws/lambda.ts';
 import { SecretsManager, type SecretsManagerOptions } from './aws/secrets-manager.ts';
@@ -31,6 +32,8 @@ export interface SandboxOptions extends TokenHabits {
   readonly tokenLifetimeSeconds?: number;
   /** What Invoke and RotateSecret run as `d1-token-broker`. Without it there is no function, and nobody does the steps. */
   readonly brokerFunction?: LambdaFunction;
+  /** What an alias of the token function for many issuers runs. Without it there is no stack for many. */
+  readonly tokenFunction?: LambdaFunction;
   /** Of the AWS endpoint; a free one unless told. */
   readonly awsPort?: number;
   /** Of the stack that all this is said to come from; `sandbox` unless told. */
@@ -46,6 +49,7 @@ export interface Sandbox {
   readonly calls: CallLog;
   readonly kms: Kms;
   readonly secretsManager: SecretsManager;
+  readonly dynamoDb: DynamoDb;
   readonly d1: D1Server;
   /** Signs client certificates, as Thales does. */
   readonly clientAuthority: CertificateAuthority;
@@ -69,11 +73,24 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
   const place = { region: REGION, accountId: ACCOUNT_ID, clock };
   const calls = new CallLog();
   const kms = new Kms(place);
-  const { brokerFunction } = options;
+  const { brokerFunction, tokenFunction } = options;
+  const fleetName = `d1-token-fleet-${options.stage ?? STAGE}`;
+  const fleet = tokenFunction && {
+    stackName: fleetName,
+    outputs: {
+      IssuersTableName: `${fleetName}-issuers`,
+      TokenFunctionName: `${fleetName}-token`,
+      SecretPrefix: 'd1/',
+    },
+  };
+  const dynamoDb = new DynamoDb({ tables: fleet ? { [fleet.outputs.IssuersTableName]: 'issuer_id' } : {} });
   let deployment: Deployment | undefined;
   const lambda = new Lambda({
     ...place,
-    functions: brokerFunction ? { [BROKER_FUNCTION]: brokerFunction } : {},
+    functions: {
+      ...(brokerFunction && { [BROKER_FUNCTION]: brokerFunction }),
+      ...(fleet && { [fleet.outputs.TokenFunctionName]: tokenFunction }),
+    },
     configuration: (name) => (deployment ? functionConfiguration(deployment, name) : {}),
     policy: () => deployment?.functionPolicy,
   });
@@ -94,6 +111,7 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
       secretsManager,
       lambda,
       sts: new Sts(place),
+      dynamoDb,
       deployment: () => deployment,
       calls,
       clock,
@@ -160,6 +178,7 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
   deployment = new Deployment({
     ...place,
     stage: options.stage,
+    fleet,
     kms,
     environment,
     functionName: BROKER_FUNCTION,
@@ -183,6 +202,7 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
     calls,
     kms,
     secretsManager,
+    dynamoDb,
     d1,
     clientAuthority,
     clientCertificateSecret,

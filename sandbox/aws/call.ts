@@ -2,6 +2,7 @@ export type ServiceName =
   | 'kms'
   | 'secretsmanager'
   | 'lambda'
+  | 'dynamodb'
   | 'sts'
   | 'cloudformation'
   | 'scheduler'

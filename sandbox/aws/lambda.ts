@@ -1,11 +1,13 @@
 import { AwsError } from './aws-error.ts';
 import { Input } from './input.ts';
+import { FunctionAliases } from './lambda/aliases.ts';
 import { functionError } from './lambda/function-error.ts';
-import { functionNameIn } from './lambda/function-name.ts';
+import { functionNamed } from './lambda/function-name.ts';
 import { idleSleep, type Sleep, tryAgainAfter } from './retries.ts';
 
-/** A function: it takes an event, and answers or throws. */
-export type LambdaFunction = (event: unknown) => Promise<unknown>;
+/** A function: it takes an event, and answers or throws. The alias that was invoked is in the ARN. */
+export type LambdaFunction = (event: unknown, invokedFunctionArn: string) => Promise<unknown>;
+type Invocation = (event: unknown) => Promise<unknown>;
 
 export interface LambdaOptions {
   readonly region: string;
@@ -27,23 +29,27 @@ const invocationTypes = ['RequestResponse', 'Event', 'DryRun'] as const;
 /** "How Lambda handles errors and retries with asynchronous invocation", Lambda Developer Guide: one minute, then two. */
 const asynchronousRetryDelays = [60_000, 120_000] as const;
 
-/** The part of AWS Lambda that runs a function ("Invoke", Lambda API Reference). Every function has one version, $LATEST. */
+/** The part of AWS Lambda that runs a function ("Invoke", Lambda API Reference). Every function has one version, $LATEST, and aliases of it. */
 export class Lambda {
   readonly #options: LambdaOptions;
+  readonly #aliases = new FunctionAliases();
 
   constructor(options: LambdaOptions) {
     this.#options = options;
   }
 
   /** The function that a name, an ARN or a partial ARN means; undefined when there is none. */
-  find(functionName: string): LambdaFunction | undefined {
-    const name = functionNameIn(functionName, this.#options);
-    return name !== undefined && Object.hasOwn(this.#options.functions, name)
-      ? this.#options.functions[name]
-      : undefined;
+  find(functionName: string): Invocation | undefined {
+    const { name, qualifier } = functionNamed(functionName, this.#options) ?? {};
+    if (name === undefined || qualifier === undefined || !Object.hasOwn(this.#options.functions, name))
+      return undefined;
+    const run = this.#options.functions[name];
+    if (!run || (qualifier !== '$LATEST' && !this.#aliases.has(name, qualifier))) return undefined;
+    const arn = this.#arn(name);
+    return (event) => run(event, qualifier === '$LATEST' ? arn : `${arn}:${qualifier}`);
   }
 
-  /** Invoke, GetFunctionConfiguration and GetPolicy: its protocol knows no other. The logs of an invocation (LogType) are not given. */
+  /** Invoke, GetFunctionConfiguration, GetPolicy and what is about aliases. The logs of an invocation (LogType) are not given. */
   async handle(operation: string, fields: Record<string, unknown>): Promise<Record<string, unknown>> {
     const { configuration } = this.#options;
     if (operation === 'GetFunctionConfiguration' && configuration) return configuration(String(fields['FunctionName']));
@@ -53,6 +59,11 @@ export class Lambda {
       return { Policy };
     }
     const input = new Input(fields, 'InvalidParameterValueException');
+    const named = functionNamed(String(fields['FunctionName']), this.#options)?.name ?? '';
+    if (Object.hasOwn(this.#options.functions, named)) {
+      const answer = this.#aliases.handle(operation, input, named, this.#arn(named));
+      if (answer) return answer;
+    }
     const payload = String(fields['Payload'] ?? '');
     const type = input.optionalOneOf('InvocationType', invocationTypes) ?? 'RequestResponse';
     const run = this.#named(input);
@@ -74,15 +85,19 @@ export class Lambda {
     }
   }
 
-  #named(input: Input): LambdaFunction {
+  #named(input: Input): Invocation {
     const functionName = input.string('FunctionName', { min: 1, max: 170 });
     const qualifier = input.optionalString('Qualifier', { min: 1, max: 128 }) ?? '$LATEST';
-    const run = qualifier === '$LATEST' ? this.find(functionName) : undefined;
+    const run = this.find(qualifier === '$LATEST' ? functionName : `${functionName}:${qualifier}`);
     if (run) return run;
-    const { region, accountId } = this.#options;
-    const name = functionNameIn(functionName, this.#options);
-    const missing = name ? `arn:aws:lambda:${region}:${accountId}:function:${name}` : 'not of this account and Region';
+    const { name } = functionNamed(functionName, this.#options) ?? {};
+    const missing = name ? this.#arn(name) : 'not of this account and Region';
     throw new AwsError('ResourceNotFoundException', `Function not found: ${missing}`, 404);
+  }
+
+  #arn(name: string): string {
+    const { region, accountId } = this.#options;
+    return `arn:aws:lambda:${region}:${accountId}:function:${name}`;
   }
 }
 

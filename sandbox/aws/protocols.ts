@@ -11,6 +11,7 @@ export const protocolOfService: Readonly<Record<ServiceName, Protocol>> = {
   sts: query,
   kms: json,
   secretsmanager: json,
+  dynamodb: json,
   cloudformation: query,
   sns: query,
   scheduler: rest,

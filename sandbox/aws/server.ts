@@ -6,6 +6,7 @@ import type { Deployment } from '../deployment/deployment.ts';
 import { deploymentService } from '../deployment/services.ts';
 import { AwsError } from './aws-error.ts';
 import type { Answer, AwsCall, ServiceName } from './call.ts';
+import type { DynamoDb } from './dynamodb.ts';
 import type { Kms } from './kms.ts';
 import type { Lambda } from './lambda.ts';
 import { type Protocol, protocolOf } from './protocols.ts';
@@ -31,6 +32,7 @@ export interface AwsServerOptions {
   readonly secretsManager: SecretsManager;
   readonly lambda?: Lambda;
   readonly sts?: Sts;
+  readonly dynamoDb?: DynamoDb;
   /** Asked at each call: it is made of what this server serves. */
   readonly deployment?: () => Deployment | undefined;
   readonly calls: CallLog;
@@ -108,8 +110,14 @@ async function dispatch(
 }
 
 async function carryOut(options: AwsServerOptions, { service, operation, input }: AwsCall): Promise<Answer> {
-  const { kms, secretsManager, lambda, sts, deployment } = options;
-  const own: Partial<Record<ServiceName, Handler | undefined>> = { kms, secretsmanager: secretsManager, lambda, sts };
+  const { kms, secretsManager, lambda, sts, dynamoDb, deployment } = options;
+  const own: Partial<Record<ServiceName, Handler | undefined>> = {
+    kms,
+    secretsmanager: secretsManager,
+    lambda,
+    sts,
+    dynamodb: dynamoDb,
+  };
   const found = own[service] ?? deploymentService(service, deployment?.());
   if (!found) throw new AwsError('UnknownOperationException', `This server has no ${service}.`, 404);
   const body = await found.handle(operation, input);
@@ -126,6 +134,7 @@ const internalError: Readonly<Record<ServiceName, string>> = {
   kms: 'KMSInternalException',
   secretsmanager: 'InternalServiceError',
   lambda: 'ServiceException',
+  dynamodb: 'InternalServerError',
   sts: 'InternalFailure',
   cloudformation: 'InternalFailure',
   scheduler: 'InternalServerException',

@@ -11,6 +11,17 @@ export async function cloudFormation(deployment: Deployment, operation: string, 
   const name = String(fields['StackName']);
   const answer = changeSetOperation(deployment, operation, fields, id);
   if (answer) return answer;
+  const { fleet } = deployment;
+  if (operation === 'DescribeStacks' && name === fleet?.stackName) {
+    const Outputs = Object.entries(fleet.outputs).map(([OutputKey, OutputValue]) => ({ OutputKey, OutputValue }));
+    const stack = {
+      StackName: name,
+      CreationTime: '2026-01-01T00:00:00.000Z',
+      StackStatus: 'CREATE_COMPLETE',
+      Outputs,
+    };
+    return { Stacks: [stack] };
+  }
   if (!deployment.exists || (name !== stackName && name !== id)) {
     throw new AwsError('ValidationError', `Stack with id ${name} does not exist`);
   }

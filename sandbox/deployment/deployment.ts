@@ -39,6 +39,7 @@ export interface DeploymentOptions {
   readonly functionName: string;
   /** ARNs by the names of the stack's outputs. */
   readonly outputs: Readonly<Record<string, string>>;
+  readonly fleet?: Deployment['fleet'];
   readonly signingKey: { readonly keyId: string; readonly arn: string; readonly alias: string };
 }
 
@@ -78,6 +79,8 @@ export class Deployment {
   ticks: { readonly functionName: string; readonly changedByHand: Readonly<Record<string, string>> };
   /** Other subnets than the stack says, by hand. */
   subnetsByHand: readonly string[] | undefined;
+  /** The stack for many issuers, where there is one. */
+  readonly fleet: { readonly stackName: string; readonly outputs: Readonly<Record<string, string>> } | undefined;
   /** Hears the function's new environment after each change. */
   onChange: (environment: Readonly<Record<string, string>>) => void = () => {};
 
@@ -85,6 +88,7 @@ export class Deployment {
     this.#options = options;
     this.ticks = { functionName: options.functionName, changedByHand: {} };
     const { region, accountId, signingKey } = options;
+    this.fleet = options.fleet;
     this.stackName = `d1-token-broker-${options.stage ?? STAGE}`;
     const topic = (name: string) => `arn:aws:sns:${region}:${accountId}:${name}`;
     this.#keys.set('current', signingKey.arn);

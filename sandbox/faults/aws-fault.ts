@@ -26,6 +26,11 @@ const shapes = {
     unavailable: ['ServiceException', 'The Lambda service encountered an internal error.', 500],
     refuse: ['AccessDeniedException', 403],
   },
+  dynamodb: {
+    throttle: ['ThrottlingException', 'Rate of requests exceeds the allowed throughput.', 400],
+    unavailable: ['InternalServerError', 'The request processing has failed because of an unknown error.', 500],
+    refuse: ['AccessDeniedException', 400],
+  },
   sts: {
     throttle: ['Throttling', 'Rate exceeded', 400],
     unavailable: ['ServiceUnavailable', 'The request has failed due to a temporary failure of the server.', 503],

@@ -8,10 +8,11 @@ const targetPrefixes: Readonly<Record<string, ServiceName>> = {
   GraniteServiceVersion20100801: 'cloudwatch',
   Logs_20140328: 'logs',
   AmazonSQS: 'sqs',
+  DynamoDB_20120810: 'dynamodb',
 };
 
 /**
- * KMS and Secrets Manager: "AWS JSON 1.1 protocol" (Smithy specification). POST /, the operation in X-Amz-Target, errors as
+ * KMS and Secrets Manager: "AWS JSON 1.1 protocol" (Smithy specification); DynamoDB speaks 1.0, which differs in its name. POST /, the operation in X-Amz-Target, errors as
  * `__type` and a message in the body.
  */
 export const json: Protocol = {
@@ -28,7 +29,7 @@ export const json: Protocol = {
   },
   write({ body, errorType }, call) {
     return {
-      headers: { 'content-type': 'application/x-amz-json-1.1' },
+      headers: { 'content-type': `application/x-amz-json-${call?.service === 'dynamodb' ? '1.0' : '1.1'}` },
       text: JSON.stringify(errorType === undefined ? body : errorBody(errorType, body, call?.service)),
     };
   },

@@ -4,6 +4,7 @@ import type { Protocol } from './protocol.ts';
 const lambdaPath = /^\/2015-03-31\/functions\//;
 const shownPath = /^\/2015-03-31\/functions\/([^/]+)\/(configuration|policy)$/;
 const schedulePath = /^\/schedules\/([^/]+)$/;
+const aliasesPath = /^\/2015-03-31\/functions\/([^/]+)\/aliases(?:\/([^/]+))?$/;
 const invocationsPath = /^\/2015-03-31\/functions\/([^/]+)\/invocations$/;
 
 /**
@@ -25,11 +26,19 @@ export const rest: Protocol = {
       const operation = what === 'policy' ? 'GetPolicy' : 'GetFunctionConfiguration';
       return { service: 'lambda', operation, input: { FunctionName: decoded(shown) } };
     }
+    const [, ofFunction, alias] = aliasesPath.exec(url.pathname) ?? [];
+    if (ofFunction !== undefined) {
+      const operation = aliasOperations[`${method} ${alias === undefined ? 'all' : 'one'}`];
+      if (operation === undefined)
+        throw new AwsError('UnknownOperationException', 'Nothing is done so to aliases.', 404);
+      const named = { FunctionName: decoded(ofFunction), ...(alias !== undefined && { Name: decoded(alias) }) };
+      return { service: 'lambda', operation, input: { ...parsedObject(body), ...named } };
+    }
     const name = invocationsPath.exec(url.pathname)?.[1];
     if (method !== 'POST' || name === undefined) {
       throw new AwsError(
         'UnknownOperationException',
-        "The sandbox's Lambda has no operation but Invoke, GetFunctionConfiguration and GetPolicy.",
+        "The sandbox's Lambda invokes, shows a function's configuration and policy, and keeps aliases.",
         404,
       );
     }
@@ -62,6 +71,21 @@ export const rest: Protocol = {
     };
   },
 };
+
+const aliasOperations: Readonly<Record<string, string>> = {
+  'POST all': 'CreateAlias',
+  'GET all': 'ListAliases',
+  'GET one': 'GetAlias',
+  'DELETE one': 'DeleteAlias',
+};
+
+function parsedObject(body: string): Record<string, unknown> {
+  try {
+    return body === '' ? {} : { ...JSON.parse(body) };
+  } catch {
+    throw new AwsError('InvalidRequestContentException', 'Could not parse request body into json.');
+  }
+}
 
 function decoded(name: string): string {
   try {
