@@ -23,6 +23,8 @@ export async function bundleCli(outdir: string): Promise<{ file: string; gzipByt
     format: 'esm',
     splitting: true,
     minify: true,
+    // The libraries' ES modules: of their CommonJS nothing that is unused can be left out.
+    mainFields: ['module', 'main'],
     outExtension: { '.js': '.mjs' },
     external: ['@aws-sdk/*'],
     metafile: true,
