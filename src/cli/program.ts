@@ -4,6 +4,7 @@ import { certificateRoutes } from './certificate/commands.ts';
 import { doctorCommand } from './doctor/command.ts';
 import type { Context } from './frame/context.ts';
 import { initCommand } from './init/command.ts';
+import { issuerRoutes } from './issuer/commands.ts';
 import { keyRoutes } from './key/commands.ts';
 import { logsCommand, queueRoutes, statusCommand } from './operate/commands.ts';
 import { tokenRoutes } from './token/commands.ts';
@@ -18,6 +19,7 @@ const root = buildRouteMap<string, Context>({
     key: keyRoutes,
     certificate: certificateRoutes,
     token: tokenRoutes,
+    issuer: issuerRoutes,
     queues: queueRoutes,
     logs: logsCommand,
     adopt: adoptCommand,

@@ -30,6 +30,10 @@ export interface Worst {
   readonly failed_with: ErrorCode | undefined;
 }
 
+/** Whoever has the least left comes first. */
+export const worseFirst = (one: Pick<Worst, 'seconds_left' | 'failures'>, other: typeof one): number =>
+  one.seconds_left - other.seconds_left || other.failures - one.failures;
+
 /** @param now Milliseconds since 1970 UTC. */
 export function reportRound(
   candidates: readonly Candidate[],
@@ -61,8 +65,6 @@ export function reportRound(
     failing,
     silentHosts,
     left,
-    worst: bad
-      .sort((one, other) => one.seconds_left - other.seconds_left || other.failures - one.failures)
-      .slice(0, WORST),
+    worst: bad.sort(worseFirst).slice(0, WORST),
   };
 }

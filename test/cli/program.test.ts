@@ -31,7 +31,18 @@ describe('the program', () => {
   it('shows its commands, and their flags with examples, without a word to AWS', async () => {
     const all = await runProgram(['--help']);
     expect(all.code).toBe(0);
-    for (const command of ['doctor', 'key', 'certificate', 'init', 'status', 'token', 'queues', 'logs', 'adopt']) {
+    for (const command of [
+      'doctor',
+      'key',
+      'certificate',
+      'init',
+      'status',
+      'token',
+      'queues',
+      'logs',
+      'adopt',
+      'issuer',
+    ]) {
       expect(all.stdout).toContain(`d1-token ${command}`);
     }
     expect((await runProgram(['doctor', '--help'])).stdout).toContain('Examples:');

@@ -38,6 +38,7 @@ export function createClients({ region, profile }: Pick<PlaceFlags, 'region' | '
     kms: once(async () => new (await import('@aws-sdk/client-kms')).KMS(settings())),
     secretsManager: once(async () => new (await import('@aws-sdk/client-secrets-manager')).SecretsManager(settings())),
     cloudFormation: once(async () => new (await import('@aws-sdk/client-cloudformation')).CloudFormation(settings())),
+    dynamoDb: once(async () => new (await import('@aws-sdk/client-dynamodb')).DynamoDB(settings())),
     lambda: once(
       async () => new (await import('@aws-sdk/client-lambda')).Lambda(settings(INVOCATION_TIMEOUT_MILLISECONDS)),
     ),

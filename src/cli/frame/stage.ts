@@ -42,6 +42,8 @@ export interface FunctionConfiguration {
 }
 
 export const stackNameOf = (stage: string) => `d1-token-broker-${stage}`;
+/** The stack for many issuers, infra/fleet/. */
+export const fleetStackNameOf = (stage: string) => `d1-token-fleet-${stage}`;
 export const logGroupOf = (stage: string) => `/aws/lambda/${stackNameOf(stage)}`;
 export const queueNamesOf = (stage: string) =>
   [`${stackNameOf(stage)}-failed-invocations`, `${stackNameOf(stage)}-undelivered-ticks`] as const;
@@ -59,12 +61,17 @@ export async function readIdentity(clients: Clients) {
   }
 }
 
-export async function readStack(clients: Clients, stage: string): Promise<Stack> {
-  const name = stackNameOf(stage);
+export const readStack = (clients: Clients, stage: string): Promise<Stack> =>
+  readStackNamed(clients, stackNameOf(stage), 'npm run deploy');
+
+export const readFleetStack = (clients: Clients, stage: string): Promise<Stack> =>
+  readStackNamed(clients, fleetStackNameOf(stage), 'infra/fleet/template.yml');
+
+async function readStackNamed(clients: Clients, name: string, deployedBy: string): Promise<Stack> {
   try {
     const { Stacks = [] } = await (await clients.cloudFormation()).describeStacks({ StackName: name });
     const stack = Stacks[0];
-    if (!stack) throw stackMissing(name);
+    if (!stack) throw stackMissing(name, deployedBy);
     return {
       name,
       status: stack.StackStatus ?? 'unknown',
@@ -74,16 +81,16 @@ export async function readStack(clients: Clients, stage: string): Promise<Stack>
     };
   } catch (error) {
     // CloudFormation has no exception of its own for it.
-    if (awsFailure(error).name === 'ValidationError') throw stackMissing(name);
+    if (awsFailure(error).name === 'ValidationError') throw stackMissing(name, deployedBy);
     throw asCliFailure(error, 'cloudformation:DescribeStacks');
   }
 }
 
-const stackMissing = (name: string) =>
+const stackMissing = (name: string, deployedBy: string) =>
   failure(
     'STACK_MISSING',
     `There is no stack ${name} in this account and Region.`,
-    'Check --stage, --region and --profile, or deploy it: npm run deploy.',
+    `Check --stage, --region and --profile, or deploy it: ${deployedBy}.`,
   );
 
 export async function readFunction(

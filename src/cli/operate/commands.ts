@@ -9,6 +9,7 @@ export const statusCommand = buildCommand<StatusFlags, [], Context>({
     brief: 'Shows the token, the key, the certificate, the last refresh and the last error',
     fullDescription: [
       'Seconds left as a bar with the refresh window drawn in, and what an operator wants to know beside it.',
+      'Of a stack for many issuers: the least time left, how many have less than 120 s, the failures by code, the worst by name.',
       '',
       'Examples:',
       '  d1-token status --stage production',

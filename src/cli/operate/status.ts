@@ -1,10 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { CheckFacts, CheckReport, CheckStepName } from '../../shared/check-report.ts';
-import { openStage, type Result, runCommand, type StageSession } from '../frame/command.ts';
+import { CliFailure } from '../frame/cli-failure.ts';
+import { openStage, type Result, runCommand, type Session, type StageSession } from '../frame/command.ts';
 import type { Context } from '../frame/context.ts';
 import type { PlaceFlags } from '../frame/flags.ts';
 import { invokeCheck } from '../frame/invoke.ts';
+import { readFleetStack, readIdentity } from '../frame/stage.ts';
 import type { Style } from '../frame/style.ts';
+import { lookAtFleet } from './fleet-status.ts';
 import { readLog } from './log-lines.ts';
 
 const WATCH_MILLISECONDS = 5_000;
@@ -22,15 +25,34 @@ export interface StatusFlags extends PlaceFlags {
 
 export async function status(this: Context, flags: StatusFlags): Promise<void> {
   await runCommand(this, 'status', flags, async (session) => {
-    const stage = await openStage(session);
+    const lookAgain = await open(session);
     while (flags.watch && session.style.isTerminal && !flags.json) {
-      const { text } = await look(stage);
+      const { text } = await lookAgain();
       // Back to the upper left, and everything below away.
       this.process.stdout.write(`\u001b[H\u001b[J${text.join('\n')}\n`);
       await delay(WATCH_MILLISECONDS);
     }
-    return look(stage);
+    return lookAgain();
   });
+}
+
+/** One issuer's stack, or where there is none that for many. */
+async function open(session: Session): Promise<() => Promise<Result>> {
+  try {
+    const stage = await openStage(session);
+    return () => look(stage);
+  } catch (error) {
+    if (!(error instanceof CliFailure) || error.code !== 'STACK_MISSING') throw error;
+    const { clients, flags, place } = session;
+    const [identity, fleet] = await Promise.all([
+      readIdentity(clients),
+      // That for one is what most people miss.
+      readFleetStack(clients, flags.stage).catch(() => Promise.reject(error)),
+    ]);
+    place.account = identity.account;
+    place.region = identity.region;
+    return () => lookAtFleet(session, fleet);
+  }
 }
 
 async function look(stage: StageSession): Promise<Result> {
