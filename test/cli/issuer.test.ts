@@ -110,6 +110,19 @@ describe('d1-token issuer add', () => {
     expect(await add(fleet, list)).toMatchObject({ exit_code: 0, facts: { unchanged: 4 } });
   });
 
+  it('tells of a key that it could not give a name, and how the next run finds it', async () => {
+    const fleet = await openOperatedFleet();
+    fleet.failFrom = { call: 'kms.CreateAlias', nth: 1 };
+    const broken = await add(fleet, [one(fleet)]);
+    const [, AliasName, TargetKeyId] =
+      /aws kms create-alias --alias-name (\S+) --target-key-id (\S+)/.exec(broken.error?.remedy ?? '') ?? [];
+    expect(broken.exit_code).toBe(4);
+    await fleet.sandbox.kms.handle('CreateAlias', { AliasName, TargetKeyId });
+    fleet.failFrom = undefined;
+    expect(await add(fleet, [one(fleet)])).toMatchObject({ exit_code: 0 });
+    expect(fleet.changes()['kms.CreateKey']).toBe(1);
+  });
+
   it('changes a field that differs, and what was known of its tries is forgotten', async () => {
     const fleet = await openOperatedFleet();
     await add(fleet, many(fleet, 2));

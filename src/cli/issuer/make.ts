@@ -2,7 +2,7 @@ import { itemOf } from '../../fleet/dynamodb-index.ts';
 import { fingerprintOf } from '../../fleet/issuer.ts';
 import { aliasOf } from '../../fleet/lookup.ts';
 import { awsFailure } from '../../shared/aws-failure.ts';
-import { asCliFailure, failure } from '../frame/cli-failure.ts';
+import { asCliFailure, CliFailure, failure } from '../frame/cli-failure.ts';
 import type { Fleet } from './fleet.ts';
 import type { Part, Plan } from './plan.ts';
 import { KEY_TAG } from './resources.ts';
@@ -29,9 +29,16 @@ const makers: Readonly<Record<Part, (fleet: Fleet, plan: Plan) => Promise<void>>
       })
       .catch(told('kms:CreateKey'));
     // At once: by this name the next run finds the key. One that was killed in between leaves a key over, and its tag says whose.
-    await kms
-      .createAlias({ AliasName: keyAliasOf(flags.stage, issuerId), TargetKeyId: KeyMetadata?.KeyId })
-      .catch(told('kms:CreateAlias'));
+    const [AliasName, TargetKeyId] = [keyAliasOf(flags.stage, issuerId), KeyMetadata?.KeyId];
+    await kms.createAlias({ AliasName, TargetKeyId }).catch((error: unknown) => {
+      const { code, what, outcome } = asCliFailure(error, 'kms:CreateAlias');
+      throw new CliFailure({
+        code,
+        outcome,
+        what: `${what} The key ${TargetKeyId} was made, and nothing finds it yet.`,
+        remedy: `aws kms create-alias --alias-name ${AliasName} --target-key-id ${TargetKeyId} names it.`,
+      });
+    });
   },
   token_secret: (fleet, { issuerId, fields }) =>
     makeSecret(
