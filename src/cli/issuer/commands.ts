@@ -15,7 +15,7 @@ export const issuerRoutes = buildRouteMap<string, Context>({
           'Makes what each issuer needs and lacks: a signing key, two empty secrets, the alias by which callers name it, and last',
           'its entry in the index. What is there stays; a field that differs is changed, and then the issuer is tried at once.',
           'The whole list is checked before anything is made. The command can be given again: it goes on where it broke off.',
-          'Two issuers a second are made: Secrets Manager takes 50 writes a second, and refreshes may need 45 of them.',
+          'Two issuers a second are made: Secrets Manager takes 50 writes a second, and refreshes may need 44 of them.',
           '',
           'A file is a list in JSON, an object for each issuer. It must have issuer_id, key_id and environment, and may have',
           'signing_key_id (a key with the tag d1-token-broker=STAGE, for one that many share), token_secret_id,',

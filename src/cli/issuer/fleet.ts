@@ -8,7 +8,7 @@ import { createPace } from './pace.ts';
 
 /** "AWS KMS Developer Guide", Request quotas: five a second each of CreateKey and CreateAlias, of all that make some. */
 const KEYS_PER_SECOND = 4;
-/** "Secrets Manager quotas": 50 writing calls a second in an account, of which the refreshes need 30, and 45 at times. */
+/** "Secrets Manager quotas": 50 writing calls a second in an account, of which the refreshes need 30, and 44 at times. */
 const SECRETS_PER_SECOND = 4;
 /** "Lambda quotas", control plane API requests: 15 a second in an account, all together. */
 const ALIAS_CALLS_PER_SECOND = 10;
