@@ -153,9 +153,13 @@ export const isShort = ({ has, clockError, ticksOnTime, d1Well, secretWell, cont
 /** With these nothing goes wrong but what callers and readers do. */
 export const isCalm = (facts: Facts) => isShort(facts) && facts.lifetime === 900;
 
-/** Whether D1 gives a new token when the window begins. */
-export const isNewWhenAsked = ({ tokenReuseUntilSeconds: reuse }: World, window = 300) =>
-  reuse === undefined || reuse >= window + 10;
+/**
+ * Whether each version holds a new token: D1 gives one when the window begins, and tells no rotation of a later end of the
+ * stored one.
+ */
+export const isNewWhenAsked = ({ tokenReuseUntilSeconds: reuse, lengthens, happenings }: World, window = 300) =>
+  reuse === undefined ||
+  (reuse >= window + 10 && !(lengthens > 0 && happenings.some(({ kind }) => kind === 'rotation')));
 
 /** After a fault's end a tick may be under way that met it. */
 export const TICK_GRACE = 30;
