@@ -45,6 +45,8 @@ const MOST_TRIES_PER_SECOND = 44;
 const SILENCES_THAT_COUNT = 5;
 /** What a round sends to a host that is silent. */
 const PROBES = 1;
+/** What those that have failed twice get of the rate in any case: one of them may have met an outage and then bad luck. */
+const FAILING_SHARE = 0.05;
 /** As long may an errand be on its way before it counts as lost. */
 const LOST_MILLISECONDS = 120_000;
 
@@ -52,7 +54,7 @@ const LOST_MILLISECONDS = 120_000;
  * What to try in a round, and when: pure.
  *
  * Issuers that are well come first, in the order in which their tokens die, because that order decides who dies after an
- * outage. Those that have failed twice get what is left of the rate: nobody who is well waits for them.
+ * outage. Those that have failed twice get a twentieth of the rate, and what the others leave.
  *
  * @param takenUntil What earlier rounds have sent is spread until then.
  * @param sent What each issuer was last sent: what is on its way is not sent again.
@@ -86,16 +88,19 @@ export function planRound({
     .filter(({ at }) => at < now + roundMilliseconds)
     .sort((one, other) => one.at - other.at || one.candidate.state.expiresAt - other.candidate.state.expiresAt);
   const ofOthers = due.filter(({ candidate }) => !silentHosts.includes(candidate.host));
-  const [well, failing] = [ofOthers.filter(isWell), ofOthers.filter((one) => !isWell(one))];
+  const well = ofOthers.filter(isWell);
+  const failing = ofOthers.filter((one) => !isWell(one)).sort(byFailures);
   const within = (perSecond: number) => Math.floor((perSecond * roundMilliseconds) / 1000);
   const perSecond = well.length > within(TRIES_PER_SECOND) ? MOST_TRIES_PER_SECOND : TRIES_PER_SECOND;
   const probes = silentHosts.flatMap((host) =>
     due
       .filter(({ candidate }) => candidate.host === host)
-      .sort((one, other) => one.candidate.state.failures - other.candidate.state.failures)
+      .sort(byFailures)
       .slice(0, PROBES),
   );
-  const chosen = [...probes, ...well, ...failing.slice(0, Math.max(0, within(perSecond) - well.length))];
+  const reserved = within(perSecond * FAILING_SHARE);
+  const room = Math.max(reserved, within(perSecond) - well.length);
+  const chosen = [...probes, ...failing.slice(0, reserved), ...well, ...failing.slice(reserved, room)];
   const errands = queue(chosen, Math.max(now, takenUntil), 1000 / perSecond).filter(
     ({ notBefore }) => notBefore < now + roundMilliseconds,
   );
@@ -106,6 +111,9 @@ interface Due {
   readonly candidate: Candidate;
   readonly at: number;
 }
+
+/** Who has failed least may soonest be well. */
+const byFailures = (one: Due, other: Due) => one.candidate.state.failures - other.candidate.state.failures;
 
 /** One failure may be the host's, or chance. */
 const isWell = ({ candidate }: Due) => candidate.state.failures < 2;

@@ -92,7 +92,7 @@ describe('issuers that fail', () => {
     expect([1, 2, 3].map((failures) => backoffSeconds(failures, 60))).toEqual([15, 18, 18]);
   });
 
-  it('get what is left of the rate: nobody who is well waits for them', () => {
+  it('get a twentieth of the rate and what is left of it: nobody who is well waits longer for them', () => {
     const well = crowd(500, () => 200);
     const failing = crowd(2_000, () => -3_000, { failures: 7, host: undefined }).map((one) => ({
       ...one,
@@ -101,9 +101,15 @@ describe('issuers that fail', () => {
     const { errands } = round([...failing, ...well], { roundMilliseconds: 15_000 });
     const sent = idsOf({ errands });
     expect(sent.filter((id) => !id.startsWith('broken'))).toHaveLength(500);
-    expect(sent.slice(0, 500).every((id) => !id.startsWith('broken'))).toBe(true);
+    expect(sent.slice(33, 533).every((id) => !id.startsWith('broken'))).toBe(true);
     expect(sent.filter((id) => id.startsWith('broken'))).toHaveLength(160);
     expect(idsOf(round(failing, { roundMilliseconds: 15_000 }))).toHaveLength(450);
+  });
+
+  it('are tried in the order of their failures: who met an outage, and then bad luck, is not behind the broken', () => {
+    const broken = crowd(2_000, () => -3_000, { failures: 7, host: undefined });
+    const unlucky = { ...issuer('unlucky', 20, { failures: 2, triedAt: NOW - 60_000 }) };
+    expect(idsOf(round([...broken, unlucky], { roundMilliseconds: 5_000 }))[0]).toBe('unlucky');
   });
 });
 
