@@ -139,6 +139,6 @@ function queue(due: readonly Due[], from: number, apartMilliseconds: number): Er
     .map(({ candidate: { issuerId, owner }, at }) => {
       const slot = Math.max(at, next);
       next = slot + apartMilliseconds;
-      return { issuerId, owner, notBefore: Math.round(slot) };
+      return { issuerId, owner, notBefore: Math.ceil(slot) };
     });
 }

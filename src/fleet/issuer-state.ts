@@ -60,7 +60,7 @@ export function dueAt(
   if (triedAt === 0) return 0;
   if (failures > 0) return triedAt + backoffSeconds(failures, refreshWindowSeconds) * 1000;
   const left = refreshWindowSeconds * (1 - SPREAD_SHARE * placeOf(issuerId));
-  return Math.max((expiresAt - left) * 1000, triedAt + AGAIN_MILLISECONDS);
+  return Math.max(Math.ceil((expiresAt - left) * 1000), triedAt + AGAIN_MILLISECONDS);
 }
 
 /** 0-1, and always the same. */

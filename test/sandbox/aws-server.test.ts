@@ -105,7 +105,7 @@ it.each([
     400,
     'UnknownOperationException',
   ],
-  ['an unknown service', 'DynamoDB_20120810.ListTables', '{}', 400, 'UnknownOperationException'],
+  ['an unknown service', 'Kinesis_20131202.ListStreams', '{}', 400, 'UnknownOperationException'],
   [
     'a property of Object as a service',
     'constructor.GetSecretValue',
