@@ -14,6 +14,7 @@ import {
   GetFunctionConfigurationCommand,
   LambdaClient,
   UpdateFunctionConfigurationCommand,
+  waitUntilFunctionUpdatedV2,
 } from '@aws-sdk/client-lambda';
 import { UpdateSecretVersionStageCommand } from '@aws-sdk/client-secrets-manager';
 import { SNS } from '@aws-sdk/client-sns';
@@ -199,6 +200,12 @@ describe('key', () => {
     expect(await state('finish')).toBe('idle');
     const { record } = await bank.storedToken();
     expect([record.key_id, await bank.d1.callApi(record.access_token)]).toEqual([NEXT_KEY_ID, 200]);
+    // The stack is done before the function has its new configuration, and the doctor would tell that it is busy.
+    const FunctionName = bank.output('FunctionName');
+    await waitUntilFunctionUpdatedV2(
+      { client: new LambdaClient(bank.place), minDelay: 1, maxWaitTime: 60 },
+      { FunctionName },
+    );
     expect(wrong(await json('doctor', ['--no-exchange']))).toEqual([UNROTATED]);
   });
 });
