@@ -3,6 +3,7 @@ import { SQSClient } from '@aws-sdk/client-sqs';
 import { clientSettings, createKmsClient, createSecretsManagerClient } from '../aws/clients.ts';
 import { BrokerError } from '../errors.ts';
 import { systemClock } from '../shared/clock.ts';
+import { egressProxyIn } from '../shared/egress-proxy.ts';
 import { systemRandom } from '../shared/random.ts';
 import { createDynamoDbIndex } from './dynamodb-index.ts';
 import { type IssuerFields, readIssuer } from './issuer.ts';
@@ -21,15 +22,22 @@ export const stage = environment['D1_STAGE'];
 export function mustHave(variable: string): string {
   const value = environment[variable];
   if (value) return value;
-  throw new BrokerError({
+  throw misdeployed(`${variable} is missing`);
+}
+
+const misdeployed = (why: string) =>
+  new BrokerError({
     code: 'CONFIG_INVALID',
-    what: `${variable} is missing.`,
+    what: `${why}.`,
     remedy: 'Deploy infra/fleet again; it sets this variable.',
     retryable: false,
   });
-}
 
-const settings = clientSettings(AWS_TIMEOUT_MILLISECONDS);
+/** As for one issuer: what is not named in NO_PROXY is gone to through it, AWS too. */
+const proxy = egressProxyIn(environment, (variable, rule) => {
+  throw misdeployed(`${variable} is not ${rule}`);
+});
+const settings = clientSettings(AWS_TIMEOUT_MILLISECONDS, undefined, proxy);
 
 export const openIndex = () => createDynamoDbIndex(new DynamoDBClient(settings), mustHave('D1_ISSUERS_TABLE'));
 
@@ -39,8 +47,8 @@ export const read = (fields: IssuerFields) => readIssuer(fields, environment);
 
 export const openApps = () =>
   createIssuerApps({
-    kms: createKmsClient(AWS_TIMEOUT_MILLISECONDS),
-    secretsManager: createSecretsManagerClient(AWS_TIMEOUT_MILLISECONDS),
+    kms: createKmsClient(AWS_TIMEOUT_MILLISECONDS, undefined, proxy),
+    secretsManager: createSecretsManagerClient(AWS_TIMEOUT_MILLISECONDS, undefined, proxy),
     clock,
     random: systemRandom,
     stage,

@@ -1,7 +1,7 @@
 import { Logger } from '@aws-lambda-powertools/logger';
 import { Metrics, MetricUnit } from '@aws-lambda-powertools/metrics';
 import type { Context } from 'aws-lambda';
-import { asBrokerError } from '../errors.ts';
+import { asBrokerError, type BrokerError } from '../errors.ts';
 import { METRICS_NAMESPACE } from '../telemetry.ts';
 import type { RoundReport } from './round-report.ts';
 
@@ -57,5 +57,24 @@ export function createFleetTelemetry(stage: string | undefined) {
     logger.error('dispatch: the index or the queue could not be used', { action: 'dispatch', error_name: name });
   }
 
-  return { begin, round, failed };
+  /**
+   * What failed before, or beside, the app of an issuer, which tells of all else itself.
+   *
+   * @param error Knows its issuer, if there is one, and its correlation id.
+   * @param triedAgain Who tries again.
+   */
+  function refused(action: string, error: BrokerError, triedAgain: string): void {
+    logger.error(error.what, {
+      action,
+      outcome: 'failed',
+      issuer_id: error.issuerId,
+      correlation_id: error.correlationId,
+      error_code: error.code,
+      retryable: error.retryable,
+      remedy: error.remedy,
+      tried_again: triedAgain,
+    });
+  }
+
+  return { begin, round, failed, refused };
 }

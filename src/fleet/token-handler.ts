@@ -1,8 +1,13 @@
 import type { Context } from 'aws-lambda';
-import { BrokerError } from '../errors.ts';
+import { asBrokerError, BrokerError } from '../errors.ts';
 import type { Answer } from '../events.ts';
-import { clock, openApps, openIndex, read } from './container.ts';
+import { systemRandom } from '../shared/random.ts';
+import { clock, openApps, openIndex, read, stage } from './container.ts';
+import { createFleetTelemetry } from './fleet-telemetry.ts';
 import { createLookup, issuerOf } from './lookup.ts';
+import type { IssuerApp } from './worker.ts';
+
+const telemetry = createFleetTelemetry(stage);
 
 const appOf = openApps();
 const find = createLookup(openIndex(), clock);
@@ -13,10 +18,22 @@ const find = createLookup(openIndex(), clock);
  * @throws BrokerError EVENT_INVALID, CONFIG_INVALID, or as `src/app.ts`.
  */
 export async function handler(event: unknown, context: Context): Promise<Answer> {
-  const issuerId = issuerOf(context.invokedFunctionArn);
-  const entry = issuerId === undefined ? undefined : await find(issuerId);
-  if (!entry) throw unknownIssuer(issuerId);
-  return appOf(read(entry.fields)).run(event, context);
+  telemetry.begin(context);
+  const { run } = await appOfAlias(context.invokedFunctionArn);
+  return run(event, context);
+}
+
+async function appOfAlias(invokedFunctionArn: string): Promise<IssuerApp> {
+  const issuerId = issuerOf(invokedFunctionArn);
+  try {
+    const entry = issuerId === undefined ? undefined : await find(issuerId);
+    if (!entry) throw unknownIssuer(issuerId);
+    return appOf(read(entry.fields));
+  } catch (thrown) {
+    const error = asBrokerError(thrown).located({ issuerId, correlationId: systemRandom.uuid() });
+    telemetry.refused('token', error, 'only if the caller asks again');
+    throw error;
+  }
 }
 
 const unknownIssuer = (issuerId: string | undefined) =>

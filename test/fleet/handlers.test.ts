@@ -4,7 +4,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { DynamoDBClient, PutItemCommand } from '@aws-sdk/client-dynamodb';
 import type { Context, SQSBatchResponse, SQSEvent } from 'aws-lambda';
-import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { AwsError } from '../../sandbox/aws/aws-error.ts';
 import { DynamoDb } from '../../sandbox/aws/dynamodb.ts';
 import { createDynamoDbIndex, itemOf } from '../../src/fleet/dynamodb-index.ts';
@@ -71,6 +71,12 @@ const fieldsOf = (issuerId: string, more: IssuerFields = {}): IssuerFields => ({
   ...more,
 });
 
+/** The lines that the functions log, as JSON; each has its issuer and its correlation id. */
+function loggedFailures(): Record<string, unknown>[] {
+  return [...written.matchAll(/^\{.*"outcome":"failed".*\}$/gm)].map(([line]) => JSON.parse(line));
+}
+
+let written = '';
 let client: DynamoDBClient;
 let dispatch: (event: unknown, context: Context) => Promise<void>;
 let work: (event: SQSEvent, context: Context) => Promise<SQSBatchResponse>;
@@ -97,10 +103,21 @@ beforeAll(async () => {
 });
 
 beforeEach(() => {
+  written = '';
+  for (const stream of [process.stdout, process.stderr]) {
+    vi.spyOn(stream, 'write').mockImplementation((text) => {
+      written += text;
+      return true;
+    });
+  }
   table = new DynamoDb({ tables: { [TABLE]: 'issuer_id' } });
   sent = [];
   isTableBroken = false;
   refused = undefined;
+});
+
+afterEach(() => {
+  vi.restoreAllMocks();
 });
 
 afterAll(() => {
@@ -146,6 +163,10 @@ describe('the worker', () => {
     expect(answer).toEqual({ batchItemFailures: [] });
     const entry = await index().find('ISSUER2004');
     expect(entry?.state).toMatchObject({ failures: 1, failedWith: 'CONFIG_INVALID', host: undefined });
+    expect(loggedFailures()).toMatchObject([
+      { error_code: 'CONFIG_INVALID', issuer_id: 'ISSUER2004', correlation_id: expect.any(String) },
+    ]);
+    expect(written).toContain('field environment is');
   });
 
   it('gives a message back when the table would not answer', async () => {
@@ -153,6 +174,8 @@ describe('the worker', () => {
     expect(await work(event('nonsense', errandOf('ISSUER2004')), context)).toEqual({
       batchItemFailures: [{ itemIdentifier: 'message-1' }],
     });
+    expect(loggedFailures()).toMatchObject([{ action: 'refresh', issuer_id: 'ISSUER2004', outcome: 'failed' }]);
+    expect(written).toContain('the queue brings it again');
   });
 });
 
